@@ -1,0 +1,1 @@
+"""Volumes, datasets, splits: what is read from and written to disk."""

@@ -1,0 +1,1 @@
+"""Predictions against references: tables, regions, figures."""

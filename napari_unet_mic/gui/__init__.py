@@ -1,0 +1,1 @@
+"""The napari side: panels, layers, state."""

@@ -1,0 +1,1 @@
+"""From a model folder and an image to a label volume."""

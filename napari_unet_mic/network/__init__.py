@@ -1,0 +1,1 @@
+"""The plan-derived U-Net and its checkpoints."""

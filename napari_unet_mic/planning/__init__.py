@@ -1,0 +1,1 @@
+"""Fingerprint and rules: from a dataset to a plan."""

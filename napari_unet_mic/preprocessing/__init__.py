@@ -1,0 +1,1 @@
+"""From a case to the network's grid, and back."""

@@ -1,0 +1,1 @@
+"""Runs: training the network and what it tells while it learns."""
