@@ -1,0 +1,336 @@
+"""The command line: ``unet-mic check | plan | train | predict | …``.
+
+One function per command; whatever is heavy is imported inside it, so that
+``unet-mic --help`` is immediate. Results go to stdout (``--json``: machine-readable),
+progress and errors to stderr; an error is one sentence and exit status 1, wrong usage 2.
+The options themselves are declared in `napari_unet_mic.options`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from napari_unet_mic.errors import BadInput, NotYet, UNetMicError
+from napari_unet_mic.options import build_parser
+
+if TYPE_CHECKING:
+    import argparse
+
+    from napari_unet_mic.planning.plan import Plan
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is returned.
+
+    Parameters
+    ----------
+    arguments
+        The words after ``unet-mic``; those of the process when left out.
+    """
+    options = build_parser().parse_args(arguments)
+    try:
+        return COMMANDS[options.command](options)
+    except UNetMicError as error:
+        print(f"unet-mic: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("unet-mic: stopped; what was finished is kept", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 1
+
+
+def progress_bar(what: str) -> Callable[[int, int], None]:
+    """Return a ``progress(done, total)`` that draws a bar on stderr."""
+    from tqdm import tqdm
+
+    bars: list[Any] = []
+
+    def progress(done: int, total: int) -> None:
+        if not bars:
+            bars.append(tqdm(total=total, desc=what, file=sys.stderr, leave=False, disable=None))
+        bars[0].total = total
+        bars[0].update(done - bars[0].n)
+        if done >= total:
+            bars[0].close()
+
+    return progress
+
+
+def say(sentence: str) -> None:
+    """Tell the person something that is not a result (stderr)."""
+    print(sentence, file=sys.stderr)
+
+
+def as_json(record: object) -> None:
+    """Print one JSON document on stdout."""
+    print(json.dumps(record, indent=2, default=str))
+
+
+def check(options: argparse.Namespace) -> int:
+    """``unet-mic check``: findings about a dataset."""
+    raise NotYet("unet-mic check (dataset checks and leakage)")
+
+
+def report(options: argparse.Namespace) -> int:
+    """``unet-mic report``: the HTML report."""
+    raise NotYet("unet-mic report (the HTML report)")
+
+
+def fingerprint(options: argparse.Namespace) -> int:
+    """``unet-mic fingerprint``: shapes, spacings and intensities of the training cases."""
+    from napari_unet_mic.data.dataset import open_dataset
+    from napari_unet_mic.planning.fingerprint import extract
+
+    dataset = open_dataset(options.dataset)
+    extracted = extract(dataset, progress=progress_bar("fingerprint"))
+    extracted.write(options.output)
+    say(f"{options.output}: fingerprint of {len(extracted.shapes_after_crop)} training cases")
+    return 0
+
+
+def plan(options: argparse.Namespace) -> int:
+    """``unet-mic plan``: nnU-Net v2 plans from a dataset, or from its fingerprint alone."""
+    from napari_unet_mic.data.files import read_json
+    from napari_unet_mic.planning.fingerprint import Fingerprint, extract
+    from napari_unet_mic.planning.plan import write_plan
+    from napari_unet_mic.planning.rules import plan_experiment
+
+    if options.fingerprint or options.dataset_json:
+        if not (options.fingerprint and options.dataset_json) or options.dataset:
+            raise BadInput(
+                "unet-mic plan",
+                expected="a DATASET, or both --fingerprint and --dataset-json",
+                got="something in between",
+                advice="see unet-mic plan --help",
+            )
+        facts, about = Fingerprint.read(options.fingerprint), read_json(options.dataset_json)
+        name = options.dataset_json.resolve().parent.name
+    elif options.dataset:
+        from napari_unet_mic.data.dataset import open_dataset
+
+        dataset = open_dataset(options.dataset)
+        facts, about = extract(dataset, progress=progress_bar("fingerprint")), dataset.nnunet_json()
+        name = dataset.name
+    else:
+        raise BadInput(
+            "unet-mic plan",
+            expected="a DATASET, or --fingerprint and --dataset-json",
+            got="neither",
+            advice="see unet-mic plan --help",
+        )
+    made = plan_experiment(
+        facts,
+        about,
+        planner=options.planner,
+        gpu_memory_gb=options.gpu_memory_gb,
+        dataset_name=name,
+    )
+    _show_plan(made)
+    if options.output:
+        write_plan(options.output, made)
+        say(f"{options.output}: written")
+    return 0
+
+
+def _show_plan(made: Plan) -> None:
+    for name in made.configurations:
+        one = made.configuration(name)
+        patch = "×".join(str(n) for n in one.patch_size)
+        spacing = " ".join(f"{s:g}" for s in one.spacing)
+        stages = one.architecture.n_stages
+        print(
+            f"{name}: patch {patch}, batch {one.batch_size}, spacing {spacing} mm, "
+            f"{stages} stages = {stages - 1} poolings + 1"
+        )
+
+
+def network(options: argparse.Namespace) -> int:
+    """``unet-mic network``: the stages of the network that a plan describes."""
+    from napari_unet_mic.planning.describe import describe_plan_file
+
+    facts = describe_plan_file(
+        options.plans, configuration=options.configuration, dataset_json=options.dataset_json
+    )
+    if options.picture:
+        from napari_unet_mic.planning.picture import draw
+
+        for file in draw(facts, options.picture):
+            say(f"{file}: drawn")
+    if options.json:
+        as_json(facts.to_json())
+    else:
+        print(facts.to_text())
+    return 0
+
+
+def preprocess(options: argparse.Namespace) -> int:
+    """``unet-mic preprocess``: prepared cases of one configuration in a workspace."""
+    if options.scheduler:
+        raise NotYet("--scheduler (work over a Dask cluster)")
+    from napari_unet_mic.training.prepare import prepare_workspace
+
+    folder = prepare_workspace(
+        options.dataset,
+        options.workspace,
+        configuration=options.configuration,
+        report=say,
+        progress=progress_bar("preprocess"),
+    )
+    say(f"{folder}: prepared cases")
+    return 0
+
+
+def train(options: argparse.Namespace) -> int:
+    """``unet-mic train``: the whole road from a dataset to a validated run."""
+    from napari_unet_mic.training.run import RunSettings
+    from napari_unet_mic.training.trainer import train_here
+
+    settings = RunSettings(
+        dataset=str(options.dataset),
+        workspace=str(options.workspace),
+        name=options.name,
+        configuration=options.configuration,
+        fold=options.fold,
+        planner=options.planner,
+        plans=str(options.plans) if options.plans else None,
+        epochs=options.epochs,
+        iterations_per_epoch=options.iterations_per_epoch,
+        validation_iterations=options.validation_iterations,
+        start_from=str(options.start_from) if options.start_from else None,
+        device=options.device,
+        seed=options.seed,
+        splits=str(options.splits) if options.splits else None,
+        test=tuple(options.test) if options.test else None,
+    )
+    if options.patients:
+        raise NotYet("--patients (folds grouped by patient)")
+    return train_here(settings, report=say)
+
+
+def resume(options: argparse.Namespace) -> int:
+    """``unet-mic resume``: go on with a run from its last checkpoint (what the panels start)."""
+    from napari_unet_mic.training.trainer import run_child
+
+    return run_child(options.run_folder)
+
+
+def predict(options: argparse.Namespace) -> int:
+    """``unet-mic predict``: label maps for files or a folder."""
+    if options.scheduler:
+        raise NotYet("--scheduler (work over a Dask cluster)")
+    if options.memory_gb is not None:
+        raise NotYet("--memory-gb (a promised memory peak)")
+    from napari_unet_mic.inference.allocator import tune
+    from napari_unet_mic.inference.inputs import find_inputs
+    from napari_unet_mic.inference.predictor import Predictor, predict_files
+
+    tune()
+    predictor = Predictor.open(
+        options.model,
+        folds=options.folds,
+        checkpoint=options.checkpoint,
+        device=options.device,
+        mirroring=options.mirroring,
+        precision=options.precision,
+    )
+    for sentence in predictor.sentences:
+        say(sentence)
+    cases = find_inputs(options.input, predictor.n_channels)
+    summary = predict_files(
+        predictor,
+        cases,
+        options.output,
+        probabilities=options.probabilities,
+        report=say,
+        progress=progress_bar("predict"),
+    )
+    say(f"{options.output}: {summary}")
+    return 1 if summary.failed else 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """``unet-mic evaluate``: predictions against references, tables and files."""
+    for option, value in (
+        ("--against", options.against),
+        ("--probabilities", options.probabilities),
+        ("--lesion-classes", options.lesion_classes),
+        ("--match", options.match),
+    ):
+        if value:
+            raise NotYet(f"{option} of unet-mic evaluate")
+    from napari_unet_mic.evaluation.summary import evaluate_folders
+    from napari_unet_mic.reporting.tables import evaluation_text
+
+    found = evaluate_folders(
+        options.reference,
+        options.prediction,
+        options.dataset_json,
+        tolerance_mm=options.tolerance_mm,
+        progress=progress_bar("evaluate"),
+    )
+    found.write(options.output)
+    print(evaluation_text(found))
+    say(f"{options.output}: summary.json, confusion.csv, cases.csv")
+    return 0
+
+
+def sample(options: argparse.Namespace) -> int:
+    """``unet-mic sample``: a synthetic dataset in Decathlon layout."""
+    from napari_unet_mic.data import phantom
+
+    write = phantom.write_liver if options.kind == "liver" else phantom.write_prostate
+    write(options.output, n_cases=options.cases, seed=options.seed)
+    say(f"{options.output}: {options.cases} synthetic {options.kind} cases")
+    return 0
+
+
+def demo(options: argparse.Namespace) -> int:
+    """``unet-mic demo``: the main job once, on synthetic data, then napari on the result."""
+    from napari_unet_mic.demo import show, walk
+
+    walk(options.output, report=say)
+    return show(options.output, report=say)
+
+
+def info(options: argparse.Namespace) -> int:
+    """``unet-mic info``: versions and devices, what to paste into a bug report."""
+    from napari_unet_mic.inference.devices import environment, environment_text
+
+    facts = environment()
+    if options.json:
+        as_json(facts)
+    else:
+        print(environment_text(facts))
+    return 0
+
+
+def worker(options: argparse.Namespace) -> int:
+    """``unet-mic worker``: the warm prediction process of the panels (JSON lines on stdin)."""
+    from napari_unet_mic.jobs.worker_child import main as serve
+
+    return serve()
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    function.__name__: function
+    for function in (
+        check,
+        fingerprint,
+        plan,
+        network,
+        preprocess,
+        train,
+        resume,
+        predict,
+        evaluate,
+        report,
+        sample,
+        demo,
+        info,
+        worker,
+    )
+}

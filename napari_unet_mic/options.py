@@ -1,0 +1,211 @@
+"""The options of every ``unet-mic`` command, with their defaults and explanations."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from napari_unet_mic import __version__
+
+PLANNERS = ("default", "resenc-m", "resenc-l", "resenc-xl")
+DATASET_HELP = "a Decathlon folder, an nnU-Net raw folder, or their dataset.json"
+
+AddCommand = Callable[[str, str], argparse.ArgumentParser]
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows a default where there is one worth reading."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or action.default is False:
+            return action.help
+        return super()._get_help_string(action)
+
+
+def _fold(word: str) -> int | str:
+    if word == "all":
+        return word
+    if word.isdigit():
+        return int(word)
+    raise argparse.ArgumentTypeError(f"'{word}' is neither a fold number nor 'all'")
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(word: str) -> int:
+        value = int(word)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{value} is below {least}")
+        return value
+
+    return number
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="unet-mic",
+        description="Plan, train, predict with and inspect plan-derived U-Nets for 3-D "
+        "medical images; everything the napari panels do.",
+    )
+    parser.add_argument("--version", action="version", version=f"unet-mic {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, explains: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=explains,
+            description=explains,
+            formatter_class=_Formatter,
+        )
+
+    one = command("check", "findings about a dataset and its splits")
+    one.add_argument("dataset", metavar="DATASET", type=Path, help=DATASET_HELP)
+    one.add_argument("--patients", metavar="FILE", type=Path, help="which case is which patient")
+    one.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+    one = command("fingerprint", "shapes, spacings and intensities of the training cases")
+    one.add_argument("dataset", metavar="DATASET", type=Path, help=DATASET_HELP)
+    one.add_argument(
+        "-o", "--output", type=Path, default=Path("dataset_fingerprint.json"), help="file to write"
+    )
+    _add_plan(command)
+    _add_train(command)
+    _add_predict(command)
+    _add_evaluate(command)
+
+    one = command("sample", "write a synthetic dataset in Decathlon layout")
+    one.add_argument("kind", choices=("liver", "prostate"), help="liver+tumour CT, or T2+ADC MR")
+    one.add_argument("-o", "--output", type=Path, required=True, help="folder to write")
+    one.add_argument("--cases", type=_at_least(1), default=12, help="how many cases")
+    one.add_argument("--seed", type=int, default=0, help="other seeds, other patients")
+
+    one = command("demo", "plan, train briefly, predict and inspect a synthetic dataset")
+    one.add_argument(
+        "-o", "--output", type=Path, default=Path("demo-output"), help="folder for all it makes"
+    )
+
+    one = command("info", "versions and devices: what to paste into a bug report")
+    one.add_argument("--json", action="store_true", help="print it as JSON")
+    commands.add_parser("worker", description="the prediction process that the panels start")
+    return parser
+
+
+def _planner_options(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--planner", choices=PLANNERS, default="default", help="the planning rules")
+    one.add_argument(
+        "--gpu-memory-gb",
+        metavar="G",
+        type=float,
+        help="memory target of the plan (when left out: 8; resenc-l 24; resenc-xl 40)",
+    )
+
+
+def _add_plan(command: AddCommand) -> None:
+    one = command("plan", "make nnU-Net v2 plans")
+    one.add_argument("dataset", metavar="DATASET", type=Path, nargs="?", help=DATASET_HELP)
+    one.add_argument("--fingerprint", metavar="F", type=Path, help="a dataset_fingerprint.json")
+    one.add_argument("--dataset-json", metavar="D", type=Path, help="the dataset.json beside it")
+    one.add_argument("-o", "--output", metavar="PLANS", type=Path, help="plans.json to write")
+    _planner_options(one)
+
+    one = command("network", "print or draw the network that a plan describes")
+    one.add_argument("plans", metavar="PLANS", type=Path, help="plans.json, or a v1 plans pickle")
+    one.add_argument("--configuration", metavar="C", help="when left out: 3d_fullres if there")
+    one.add_argument("--dataset-json", metavar="D", type=Path, help="gives channels and classes")
+    one.add_argument("--json", action="store_true", help="print it as JSON")
+    one.add_argument("--picture", metavar="FILE", type=Path, help="draw it as .svg or .png")
+
+    one = command("preprocess", "prepare the cases of a dataset for one configuration")
+    one.add_argument("dataset", metavar="DATASET", type=Path, help=DATASET_HELP)
+    one.add_argument("--workspace", metavar="W", type=Path, required=True, help="workspace folder")
+    one.add_argument("--configuration", metavar="C", default="3d_fullres", help="which one")
+    one.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler to share the work")
+
+
+def _add_train(command: AddCommand) -> None:
+    one = command("train", "make what is lacking, train, validate")
+    one.add_argument("dataset", metavar="DATASET", type=Path, help=DATASET_HELP)
+    one.add_argument("--workspace", metavar="W", type=Path, required=True, help="workspace folder")
+    one.add_argument("--name", metavar="RUN", required=True, help="the run will be at W/runs/RUN")
+    one.add_argument("--configuration", metavar="C", default="3d_fullres", help="of the plan")
+    one.add_argument(
+        "--fold", type=_fold, default=0, help="0 to 4, or all (no validation cases are held out)"
+    )
+    one.add_argument("--plans", metavar="FILE", type=Path, help="use these plans, make none")
+    one.add_argument("--planner", choices=PLANNERS, default="default", help="the planning rules")
+    one.add_argument("--epochs", metavar="N", type=_at_least(1), default=1000, help="how many")
+    one.add_argument(
+        "--iterations-per-epoch", metavar="M", type=_at_least(1), default=250, help="how many"
+    )
+    one.add_argument(
+        "--validation-iterations", metavar="V", type=_at_least(0), default=50, help="per epoch"
+    )
+    one.add_argument(
+        "--from",
+        dest="start_from",
+        metavar="MODEL_OR_CHECKPOINT",
+        type=Path,
+        help="start from these weights",
+    )
+    one.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+    one.add_argument("--seed", type=int, default=0, help="the same seed gives the same run")
+    one.add_argument("--splits", metavar="FILE", type=Path, help="a splits_final.json to use")
+    one.add_argument(
+        "--test",
+        metavar="CASE",
+        nargs="+",
+        help="cases (or one file listing them) held out of fingerprint, plan and folds",
+    )
+    one.add_argument("--patients", metavar="FILE", type=Path, help="which case is which patient")
+
+    one = command("resume", "go on with a run from its last checkpoint")
+    one.add_argument("run_folder", metavar="RUN_FOLDER", type=Path, help="W/runs/RUN")
+
+
+def _add_predict(command: AddCommand) -> None:
+    one = command("predict", "predict label maps with a trained model")
+    one.add_argument("model", metavar="MODEL", type=Path, help="a run or an nnU-Net model folder")
+    one.add_argument(
+        "input", metavar="INPUT", type=Path, nargs="+", help="image files, or a folder of them"
+    )
+    one.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help="a folder")
+    one.add_argument("--folds", nargs="+", metavar="K", type=_fold, help="all found when left out")
+    one.add_argument(
+        "--checkpoint", choices=("final", "best", "latest"), default="final", help="which weights"
+    )
+    one.add_argument(
+        "--mirroring",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="average over mirrored images (left out: with a GPU on, on a CPU off: 8× the time)",
+    )
+    one.add_argument("--probabilities", action="store_true", help="write OUT/CASE.npz as well")
+    one.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+    one.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        default="auto",
+        help="auto: the fastest that the device does natively",
+    )
+    one.add_argument("--memory-gb", metavar="G", type=float, help="do not use more memory")
+    one.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler to share the work")
+
+
+def _add_evaluate(command: AddCommand) -> None:
+    one = command("evaluate", "predictions against references")
+    one.add_argument("--reference", metavar="R", type=Path, required=True, help="file or folder")
+    one.add_argument("--prediction", metavar="P", type=Path, required=True, help="file or folder")
+    one.add_argument("--against", metavar="P2", type=Path, help="a second prediction to compare")
+    one.add_argument("--dataset-json", metavar="D", type=Path, help="gives the classes' names")
+    one.add_argument("--tolerance-mm", type=float, default=1.0, help="tolerance of NSD")
+    one.add_argument("--probabilities", metavar="FOLDER", type=Path, help="what predict kept")
+    one.add_argument("--lesion-classes", metavar="K", nargs="+", type=int, help="count lesions of")
+    one.add_argument("--match", choices=("any", "0.1", "0.5"), help="when a lesion counts as found")
+    one.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help="a folder")
+
+    one = command("report", "an HTML report of an evaluation, a run, or two folders")
+    one.add_argument("source", metavar="EVALUATION_OR_RUN", type=Path, nargs="?", help="a folder")
+    one.add_argument("--reference", metavar="R", type=Path, help="file or folder")
+    one.add_argument("--prediction", metavar="P", type=Path, help="file or folder")
+    one.add_argument("-o", "--output", type=Path, required=True, help="report.html to write")

@@ -1,0 +1,114 @@
+"""The command line as a person meets it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from napari_unet_mic.cli import COMMANDS, main
+
+PROMISED = [
+    "check",
+    "fingerprint",
+    "plan",
+    "network",
+    "preprocess",
+    "train",
+    "resume",
+    "predict",
+    "evaluate",
+    "report",
+    "sample",
+    "demo",
+    "info",
+]
+
+
+def test_every_promised_command_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    help_text = capsys.readouterr().out
+    for name in PROMISED:
+        assert name in COMMANDS
+        assert f"    {name} " in help_text
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_help_explains_every_option(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0
+    assert "None" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["check", "somewhere"], id="check"),
+        pytest.param(["report", "somewhere", "-o", "report.html"], id="report"),
+    ],
+)
+def test_later_commands_say_so_in_one_sentence(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert "not part of this release yet" in said.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param([], id="no-command"),
+        pytest.param(["predict", "model"], id="lacks-input"),
+        pytest.param(["train", "d", "--workspace", "w", "--name", "n", "--fold", "x"], id="fold"),
+        pytest.param(
+            ["train", "d", "--workspace", "w", "--name", "n", "--epochs", "0"], id="epochs"
+        ),
+    ],
+)
+def test_wrong_usage_exits_2(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["fingerprint", "nowhere"], id="fingerprint"),
+        pytest.param(["plan", "nowhere"], id="plan"),
+        pytest.param(["plan", "--fingerprint", "nowhere"], id="plan-half"),
+        pytest.param(["plan"], id="plan-nothing"),
+        pytest.param(["network", "nowhere.json"], id="network"),
+        pytest.param(["train", "nowhere", "--workspace", "w", "--name", "n"], id="train"),
+        pytest.param(["resume", "nowhere"], id="resume"),
+        pytest.param(["predict", "nowhere", "nothing.nii.gz", "-o", "out"], id="predict"),
+        pytest.param(
+            ["evaluate", "--reference", "a", "--prediction", "b", "-o", "out"], id="evaluate"
+        ),
+    ],
+)
+def test_missing_input_is_one_sentence_and_leaves_nothing(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("unet-mic: ")
+    assert said.err.count("\n") == 1, said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_info_names_versions_and_devices(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["versions"]["napari-unet-mic"]
+    assert facts["versions"]["torch"]
+    assert any(device["name"] == "cpu" for device in facts["devices"])
