@@ -1,0 +1,98 @@
+"""What is open in one viewer: dataset, workspace, plan, run, case, comparison.
+
+Panels read and listen; only `app.App` and the panels' controllers write. There is no Qt
+here: every field announces its changes through ``state.events.<field>`` (psygnal), always
+emitted on the thread that assigned it, which must be the GUI thread.
+"""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from psygnal import SignalGroupDescriptor
+
+if TYPE_CHECKING:
+    from napari_unet_mic.data.dataset import Case, Dataset
+    from napari_unet_mic.data.volume import Volume
+    from napari_unet_mic.data.workspace import Workspace
+    from napari_unet_mic.evaluation.overlap import ClassScore
+    from napari_unet_mic.planning.plan import Plan
+
+
+@dataclass(frozen=True, eq=False)
+class OpenCase:
+    """A case whose image and reference have been read."""
+
+    case: Case
+    image: Volume
+    reference: Volume | None
+
+    @property
+    def name(self) -> str:
+        """The case's name, which also begins the names of its layers."""
+        return self.case.name
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One reference layer against one prediction layer.
+
+    `table` is (K, K) int64: rows true class, columns predicted class, cells voxels; row and
+    column r stand for `class_values[r]`. `codes` holds row * K + column for every voxel, in
+    the layers' own (display) axes.
+    """
+
+    reference_layer: str
+    prediction_layer: str
+    class_values: tuple[int, ...]
+    class_names: tuple[str, ...]
+    table: npt.NDArray[np.int64]
+    scores: tuple[ClassScore, ...]
+    voxel_ml: float
+    codes: npt.NDArray[Any]
+
+
+@dataclass(eq=False)
+class State:
+    """Everything the panels of one viewer share.
+
+    Attributes
+    ----------
+    dataset, workspace, plan, configuration, run_folder
+        What training and prediction work with.
+    case
+        The case shown in the viewer.
+    reference_layer, prediction_layer
+        Names of the labels layers under comparison; "" when none is chosen.
+    comparison
+        The newest complete comparison of these two layers.
+    busy, message
+        What is going on, and the last thing that was said; "" when there is nothing to say.
+    """
+
+    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor(
+        equality_operators={
+            name: operator.is_ for name in ("dataset", "workspace", "plan", "case", "comparison")
+        }
+    )
+
+    dataset: Dataset | None = None
+    workspace: Workspace | None = None
+    plan: Plan | None = None
+    configuration: str = ""
+    run_folder: Path | None = None
+    case: OpenCase | None = None
+    reference_layer: str = ""
+    prediction_layer: str = ""
+    comparison: Comparison | None = None
+    busy: str = ""
+    message: str = ""
+
+    def class_names(self) -> dict[int, str]:
+        """Class value -> name of the open dataset, or just the background."""
+        return dict(self.dataset.classes) if self.dataset else {0: "background"}
