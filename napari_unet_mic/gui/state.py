@@ -76,9 +76,9 @@ class State:
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor(
-        equality_operators={
-            name: operator.is_ for name in ("dataset", "workspace", "plan", "case", "comparison")
-        }
+        equality_operators=dict.fromkeys(
+            ("dataset", "workspace", "plan", "case", "comparison"), operator.is_
+        )
     )
 
     dataset: Dataset | None = None
