@@ -26,8 +26,8 @@ NORMALIZATIONS = (
     "RescaleTo01Normalization",
     "RGBTo01Normalization",
 )
-# readers that see an array as we do; the others reorder axes or read other formats
-READERS = ("SimpleITKIO", "NibabelIO")
+# only the first two see an array as we do, see Plan.check_reader
+READERS = ("SimpleITKIO", "NibabelIO", "NibabelIOWithReorient", "Tiff3DIO", "NaturalImage2DIO")
 _RESAMPLING = "resample_data_or_seg_to_shape"
 _RESAMPLING_DEFAULTS: dict[str, dict[str, Any]] = {
     kind: {"is_seg": is_seg, "order": order, "order_z": 0, "force_separate_z": None}
