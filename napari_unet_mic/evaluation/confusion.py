@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_unet_mic.errors import BadInput, GridMismatch, UnknownClass
+from napari_unet_mic.evaluation.memory_order import MemoryOrder
 
 LabelArray = npt.NDArray[Any]
 CodeArray = npt.NDArray[np.unsignedinteger[Any]]
@@ -89,7 +90,7 @@ def code_array(
     ``ignored_code(n_classes)``.
     """
     _check_pair(reference, prediction, n_classes, names)
-    codes: CodeArray = np.empty_like(reference, dtype=code_dtype(n_classes))
+    codes: CodeArray = MemoryOrder.of(reference).empty(code_dtype(n_classes))
     for slab_reference, slab_prediction, slab_codes in _slabs(reference, prediction, codes):
         _encode(slab_reference, slab_prediction, n_classes, ignore, names, slab_codes)
     return codes
@@ -132,6 +133,8 @@ def update_codes(
     box = box if box is not None else (slice(None),) * codes.ndim
     old, inside_reference, inside_prediction = codes[box], reference[box], prediction[box]
     change = np.zeros(n_classes * n_classes, np.int64)
+    for slab_reference, slab_prediction in _slabs(inside_reference, inside_prediction):
+        _without_ignored(slab_reference, slab_prediction, n_classes, ignore, names)
     for slab_old, slab_reference, slab_prediction in _slabs(
         old, inside_reference, inside_prediction
     ):
@@ -190,14 +193,13 @@ def _check_pair(
 def _slabs(*arrays: npt.NDArray[Any]) -> Iterator[tuple[npt.NDArray[Any], ...]]:
     """Yield matching views of some `SLAB_VOXELS` voxels, along the slowest axis in memory.
 
-    Counting does not depend on order, so axes are sorted as the first array lies in
-    memory (a display view is often transposed and flipped).
+    Counting does not depend on order, so axes are taken as the first array lies in memory.
     """
     first = arrays[0]
     if first.size == 0:
         return
-    order = sorted(range(first.ndim), key=lambda axis: -abs(first.strides[axis]))
-    arrays = tuple(array.transpose(order) for array in arrays)
+    order = MemoryOrder.of(first)
+    arrays = tuple(order.view(array) for array in arrays)
     if all(array.flags.c_contiguous for array in arrays):
         arrays = tuple(array.reshape(-1) for array in arrays)
     per_step = max(1, arrays[0].size // arrays[0].shape[0])
@@ -215,6 +217,23 @@ def _encode(
     codes: CodeArray,
 ) -> None:
     """Write the codes of one slab into `codes`."""
+    reference, prediction, ignored = _without_ignored(
+        reference, prediction, n_classes, ignore, names
+    )
+    np.multiply(reference, n_classes, out=codes, casting="unsafe", dtype=codes.dtype)
+    np.add(codes, prediction, out=codes, casting="unsafe", dtype=codes.dtype)
+    if ignored is not None:
+        codes[ignored] = ignored_code(n_classes)
+
+
+def _without_ignored(
+    reference: LabelArray,
+    prediction: LabelArray,
+    n_classes: int,
+    ignore: int | None,
+    names: tuple[str, str],
+) -> tuple[LabelArray, LabelArray, npt.NDArray[np.bool_] | None]:
+    """Return the two maps with 0 where ignored, and where that is; all values are checked."""
     ignored = None
     if ignore is not None:
         mask = reference == ignore
@@ -224,10 +243,7 @@ def _encode(
             prediction = np.where(mask, 0, prediction)
     _check_values(reference, n_classes, names[0])
     _check_values(prediction, n_classes, names[1])
-    np.multiply(reference, n_classes, out=codes, casting="unsafe", dtype=codes.dtype)
-    np.add(codes, prediction, out=codes, casting="unsafe", dtype=codes.dtype)
-    if ignored is not None:
-        codes[ignored] = ignored_code(n_classes)
+    return reference, prediction, ignored
 
 
 def _check_values(labels: LabelArray, n_classes: int, name: str) -> None:
