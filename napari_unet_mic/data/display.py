@@ -10,34 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .grid import OnGrid
+
 Array = NDArray[Any]
-
-
-class OnGrid(Protocol):
-    """Anything with voxels in space: a `Volume` or a `Grid`."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Voxels along (Z, Y, X)."""
-
-    @property
-    def affine(self) -> NDArray[np.float64]:
-        """File voxel (i, j, k) to RAS mm."""
-
-    @property
-    def spacing_mm(self) -> tuple[float, float, float]:
-        """Voxel size along (Z, Y, X)."""
-
-    @property
-    def file(self) -> Path | None:
-        """Where it came from."""
 
 
 @dataclass(frozen=True, eq=False)

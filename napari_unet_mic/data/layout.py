@@ -229,9 +229,9 @@ def _stem(declared: Declared, name: str) -> str:
 
 def _listed(folder: Path, declared: Declared, entry: object) -> Found:
     """Read one entry of a Decathlon list: ``{image, label}``, or an image alone."""
-    image = entry.get("image") if isinstance(entry, dict) else entry
-    label = entry.get("label") if isinstance(entry, dict) else None
-    files = image if isinstance(image, list) else [image]
+    image: Any = entry.get("image") if isinstance(entry, dict) else entry
+    label: Any = entry.get("label") if isinstance(entry, dict) else None
+    files: list[Any] = image if isinstance(image, list) else [image]
     if not files or not all(isinstance(file, str) for file in (*files, label or "")):
         raise BadDataset(
             declared.file,
@@ -267,7 +267,8 @@ def _tabled(folder: Path, declared: Declared, name: str, entry: object) -> Found
     images = entry.get("images") if isinstance(entry, dict) else None
     label = entry.get("label") if isinstance(entry, dict) else None
     if isinstance(images, list) and images and isinstance(label, str):
-        return Found(name, tuple(_inside(folder, str(i)) for i in images), _inside(folder, label))
+        files = tuple(_inside(folder, str(image)) for image in images)
+        return Found(name, files, _inside(folder, label))
     raise BadDataset(
         declared.file,
         expected='rows of `dataset` such as {"images": ["…_0000.nii.gz"], "label": "…"}',

@@ -67,7 +67,25 @@ class Workspace:
                 got=f"the workspace of {opened.dataset_folder}",
                 advice="choose another workspace folder",
             )
+        self._keep_test_cases(dataset)
         return opened
+
+    def _keep_test_cases(self, dataset: Dataset) -> None:
+        """Take over a test set as long as nothing was derived from its cases."""
+        names = {case.name for case in dataset.test}
+        kept = set(read_test_cases(self.test_cases_file))
+        if names <= kept:
+            return
+        derived = (self.fingerprint_file, self.plans_file, self.splits_file)
+        made = [file.name for file in derived if file.exists()]
+        if made:
+            raise BadInput(
+                self.folder,
+                expected="the test set this workspace was made with",
+                got=f"{min(names - kept)}, which may be in its {made[0]} already",
+                advice="choose another workspace folder for another test set",
+            )
+        write_json(self.test_cases_file, sorted(names | kept))
 
     @classmethod
     def open(cls, folder: str | Path) -> Workspace:
