@@ -181,7 +181,7 @@ def _resample_planes(
         planes = np.empty((len(source), *out.shape[1:]), dtype=np.float32)
         for plane, made in zip(source, planes, strict=True):
             made[...] = _resample_plane(plane, *in_plane, clip=True)
-        _apply_first(along, planes, out)
+        out[...] = along.resample_rows(planes.reshape(len(planes), -1)).reshape(out.shape)
         return
     last = -1
     for position, index in enumerate(along.lower):
@@ -195,9 +195,18 @@ def _resample_planes(
 def _resample_volume(
     source: NDArray[Any], out: FloatArray, operators: Sequence[AxisOperator], *, clip: bool
 ) -> None:
-    """Fill `out` block by block along its first axis, keeping only the planes a block needs."""
+    """Fill `out` (contiguous) along its first axis, keeping only the planes a block needs."""
     along, over_rows, over_columns = operators
     low, high = (float(source.min()), float(source.max())) if clip else (0.0, 0.0)
+    if along.is_selection:
+        for position, index in enumerate(along.lower):
+            if position and index == along.lower[position - 1]:
+                out[position] = out[position - 1]
+            else:
+                out[position] = _resample_plane(source[index], over_rows, over_columns)
+        if clip:
+            np.clip(out, low, high, out=out)
+        return
     widest = max(block.upper - block.lower for block in along.blocks)
     window = np.empty((widest, *out.shape[1:]), dtype=np.float32)  # planes lower:upper
     held_lower, held_upper = 0, 0
@@ -209,20 +218,10 @@ def _resample_volume(
             window[plane - block.lower] = _resample_plane(source[plane], over_rows, over_columns)
         held_lower, held_upper = block.lower, block.upper
         made = out[block.start : block.stop]
-        if along.is_selection:
-            np.take(window, along.lower[block.start : block.stop] - block.lower, axis=0, out=made)
-        else:
-            planes = window[: block.upper - block.lower].reshape(block.upper - block.lower, -1)
-            made[...] = (block.weights @ planes).reshape(made.shape)
+        lines = window[: block.upper - block.lower].reshape(block.upper - block.lower, -1)
+        block.apply(lines, made.reshape(len(made), -1))
         if clip:
             np.clip(made, low, high, out=made)
-
-
-def _apply_first(operator: AxisOperator, source: FloatArray, out: FloatArray) -> None:
-    flat = source.reshape(len(source), -1)
-    for block in operator.blocks:
-        made = block.weights @ flat[block.lower : block.upper]
-        out[block.start : block.stop] = made.reshape(-1, *out.shape[1:])
 
 
 def _resample_plane(
@@ -230,29 +229,7 @@ def _resample_plane(
 ) -> FloatArray:
     """Resample one plane (Y, X) along both of its axes."""
     plane = np.ascontiguousarray(plane, dtype=np.float32)
-    result = plane
-    if over_columns.is_selection:
-        result = result if over_columns.is_identity else result[:, over_columns.lower]
-    else:
-        wide = np.empty((len(plane), over_columns.n_out), dtype=np.float32)
-        for block in over_columns.blocks:
-            np.matmul(
-                result[:, block.lower : block.upper],
-                block.weights.T,
-                out=wide[:, block.start : block.stop],
-            )
-        result = wide
-    if over_rows.is_selection:
-        result = result if over_rows.is_identity else result[over_rows.lower]
-    else:
-        tall = np.empty((over_rows.n_out, result.shape[1]), dtype=np.float32)
-        for block in over_rows.blocks:
-            np.matmul(
-                block.weights,
-                result[block.lower : block.upper],
-                out=tall[block.start : block.stop],
-            )
-        result = tall
+    result = over_rows.resample_rows(over_columns.resample_columns(plane))
     if clip and result is not plane:
         np.clip(result, plane.min(), plane.max(), out=result)
     return result

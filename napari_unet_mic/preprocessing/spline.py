@@ -27,8 +27,12 @@ FloatArray = NDArray[np.float32]
 _NEGLIGIBLE = 1e-9
 # scipy repeats the edge this often before it looks for spline coefficients.
 _EDGE_PADDING = 12
-# Output voxels made by one matrix product: large enough for BLAS, narrow enough to stay banded.
+# Voxels that one matrix product reads or makes along its axis, at most: large enough for BLAS,
+# narrow enough to stay banded.
 _BLOCK = 48
+# OpenBLAS hands larger products (rows x columns x depth) to several threads, which then wait for
+# each other: hundreds of times slower on a busy machine, and gaining nothing at these sizes.
+_SINGLE_THREADED_PRODUCT = 262_144
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,44 @@ class Block:
     lower: int
     upper: int
     weights: FloatArray  # (stop - start, upper - lower)
+
+    def apply(self, lines: FloatArray, out: FloatArray) -> None:
+        """Write ``weights @ lines`` to `out`: (upper - lower, N) becomes (stop - start, N)."""
+        size = self._lines_at_once
+        whole = lines.shape[1] // size * size
+        if whole:
+            parts, made = (_columns_in_parts(a[:, :whole], size) for a in (lines, out))
+            np.matmul(self.weights, parts, out=made)
+        if whole < lines.shape[1]:
+            np.matmul(self.weights, lines[:, whole:], out=out[:, whole:])
+
+    def apply_across(self, lines: FloatArray, out: FloatArray) -> None:
+        """Write ``lines @ weights.T`` to `out`: (N, upper - lower) becomes (N, stop - start)."""
+        size = self._lines_at_once
+        whole = len(lines) // size * size
+        if whole:
+            parts, made = (_rows_in_parts(a[:whole], size) for a in (lines, out))
+            np.matmul(parts, self.weights.T, out=made)
+        if whole < len(lines):
+            np.matmul(lines[whole:], self.weights.T, out=out[whole:])
+
+    @property
+    def _lines_at_once(self) -> int:
+        return max(16, _SINGLE_THREADED_PRODUCT // self.weights.size // 16 * 16)
+
+
+def _columns_in_parts(array: FloatArray, size: int) -> FloatArray:
+    """View (K, N) as (N / size, K, size)."""
+    down, right = array.strides
+    shape = (array.shape[1] // size, len(array), size)
+    return np.lib.stride_tricks.as_strided(array, shape, (size * right, down, right))
+
+
+def _rows_in_parts(array: FloatArray, size: int) -> FloatArray:
+    """View (N, K) as (N / size, size, K)."""
+    down, right = array.strides
+    shape = (len(array) // size, size, array.shape[1])
+    return np.lib.stride_tricks.as_strided(array, shape, (size * down, down, right))
 
 
 @dataclass(frozen=True)
@@ -85,10 +127,31 @@ class AxisOperator:
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """The matrix cut into dense blocks along its band."""
+        size = max(4, min(_BLOCK, _BLOCK * self.n_out // self.n_in))
         return tuple(
-            self._block(start, min(start + _BLOCK, self.n_out))
-            for start in range(0, self.n_out, _BLOCK)
+            self._block(start, min(start + size, self.n_out))
+            for start in range(0, self.n_out, size)
         )
+
+    def resample_rows(self, array: FloatArray) -> FloatArray:
+        """Resample (n_in, N) along its first axis to (n_out, N)."""
+        if self.is_selection:
+            return array if self.is_identity else array[self.lower]
+        out = np.empty((self.n_out, array.shape[1]), dtype=np.float32)
+        for block in self.blocks:
+            block.apply(array[block.lower : block.upper], out[block.start : block.stop])
+        return out
+
+    def resample_columns(self, array: FloatArray) -> FloatArray:
+        """Resample (N, n_in) along its last axis to (N, n_out)."""
+        if self.is_selection:
+            return array if self.is_identity else array[:, self.lower]
+        out = np.empty((len(array), self.n_out), dtype=np.float32)
+        for block in self.blocks:
+            block.apply_across(
+                array[:, block.lower : block.upper], out[:, block.start : block.stop]
+            )
+        return out
 
     def _block(self, start: int, stop: int) -> Block:
         lower, upper = self.rows(start, stop).needs
