@@ -6,15 +6,17 @@ panel) acts on it, off the GUI thread where it takes time, and writes the answer
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from napari.settings import get_settings
 from napari.utils.notifications import Notification, NotificationSeverity, notification_manager
-from qtpy.QtCore import QObject, Qt, Signal, Slot
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import QObject, Qt, QTimer, Signal, Slot
+from qtpy.QtWidgets import QDockWidget, QWidget
 
 from napari_unet_mic.errors import Cancelled, UNetMicError
 from napari_unet_mic.gui.state import State
@@ -232,12 +234,21 @@ class App:
         return self._controllers[name]
 
     def panel(self, name: str) -> QWidget:
-        """Return a panel ("dataset", "plan_and_train", "predict", "inspector", "annotate")."""
+        """Return a panel of this viewer, made on the first call; names are those of `PANELS`."""
         if name not in self._panels:
             self._panels[name] = self._build(name)
+            self._panels[name].setObjectName(dock_name(name))
         return self._panels[name]
 
+    def has_panel(self, name: str) -> bool:
+        """Return whether a panel has been made."""
+        return name in self._panels
+
     def _build(self, name: str) -> QWidget:
+        if name == "workbench":
+            from napari_unet_mic.gui.workbench import Workbench
+
+            return Workbench(self)
         if name == "dataset":
             from napari_unet_mic.gui.dataset_panel import DatasetPanel
 
@@ -253,6 +264,38 @@ class App:
         widget: QWidget = self.controller(name).widget
         return widget
 
+    def show(self, name: str) -> QWidget:
+        """Show a panel where it is (a dock, a tab of the workbench), or dock it."""
+        panel = self.panel(name)
+        dock = dock_of(panel)
+        if dock is None:
+            area = "bottom" if name == "inspector" else "right"
+            dock = self.viewer.window.add_dock_widget(panel, name=dock_name(name), area=area)
+        elif "workbench" in self._panels:
+            self._panels["workbench"].choose(panel)  # type: ignore[attr-defined]
+        dock.show()
+        dock.raise_()
+        return panel
+
+    def released(self, name: str) -> QWidget:
+        """Return a panel for napari to dock, out of the dock or tab where it was before."""
+        panel = self.panel(name)
+        dock = dock_of(panel)
+        if dock is not None and dock.widget() is panel:
+            self.viewer.window.remove_dock_widget(dock)
+        panel.setParent(None)
+        if name == "workbench":
+            QTimer.singleShot(0, lambda: None if self.closed else self.show("inspector"))
+        elif name == "inspector":
+            positions = get_settings().application.plugin_widget_positions
+            positions.setdefault(dock_name(name), "bottom")
+        return panel
+
+    def suggest_pair(self) -> None:
+        """Let the inspector, when there is one, choose a reference and a prediction."""
+        if "inspector" in self._panels:
+            self._panels["inspector"].suggest_pair()  # type: ignore[attr-defined]
+
     def close(self, *_: object) -> None:
         """The viewer is gone: make all answers stale and let controllers end their children."""
         if self.closed:
@@ -262,10 +305,27 @@ class App:
             ticket.stale = True
         for callback in self.on_close:
             callback()
+        for panel in self._panels.values():
+            with contextlib.suppress(RuntimeError):  # most went with the window
+                if panel.parent() is None:
+                    panel.deleteLater()
         self._threads.shutdown(wait=False, cancel_futures=True)
         for key, app in list(_APPS.items()):
             if app is self:
                 del _APPS[key]
+
+
+def dock_name(panel: str) -> str:
+    """Return the name of a panel's dock, as napari's Plugins menu composes it."""
+    return f"{PANELS[panel]} (U-Net MIC)"
+
+
+def dock_of(panel: QWidget) -> QDockWidget | None:
+    """Return the dock that holds a panel, at whatever depth."""
+    parent = panel.parentWidget()
+    while parent is not None and not isinstance(parent, QDockWidget):
+        parent = parent.parentWidget()
+    return parent
 
 
 def sentence_of(error: BaseException) -> str:

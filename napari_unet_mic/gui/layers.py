@@ -1,0 +1,364 @@
+"""The only module that touches napari layers: cases in, layers out, the view to any voxel.
+
+A layer of ours shows `Display.view` of a volume's array: painting writes through into the
+array, scale and translate are positive millimetres along (Superior, Posterior, Left). What
+it came from stays in ``layer.metadata["unet_mic"]`` as a `Source`. `*_tuple` functions build
+napari layer tuples and may run in any thread; all others belong to the GUI thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from napari.layers import Image, Labels, Layer
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_unet_mic.data.volume import Display, Volume, check_same_grid, display_of
+from napari_unet_mic.errors import GridMismatch
+from napari_unet_mic.gui.colours import CLEAR, RGBA, layer_colours
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+Array = npt.NDArray[Any]
+LayerTuple = tuple[Array, dict[str, Any], str]
+KEY = "unet_mic"
+EDITED = "unet_mic_edited"
+ERRORS = "errors"
+CT_WINDOW = (-160.0, 240.0)  # abdomen: level 40, width 400
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What a layer of ours shows; kept in its metadata."""
+
+    role: str  # "image", "reference", "prediction", "labels" or "errors"
+    case: str = ""
+    volume: Volume | None = None
+    display: Display | None = None
+    classes: Mapping[int, str] = field(default_factory=dict)
+    channel: int = 0
+
+
+# ---- layer tuples (any thread) ---------------------------------------------------------
+def image_tuples(
+    volume: Volume, *, case: str = "", channel_names: Sequence[str] = ()
+) -> list[LayerTuple]:
+    """Return one image layer per channel of a volume (C, Z, Y, X), last channel lowest."""
+    display = display_of(volume)
+    tuples: list[LayerTuple] = []
+    for channel in reversed(range(volume.n_channels)):
+        array = volume.array[channel] if not volume.is_labels else volume.array
+        many = volume.n_channels > 1
+        label = channel_names[channel] if channel < len(channel_names) else f"channel {channel}"
+        parts = [case or (volume.file.name if volume.file else "image"), label if many else ""]
+        options = _placed(display, Source("image", case, volume, display, channel=channel))
+        options["name"] = " ".join(part for part in (parts[0], parts[1] or "image") if part)
+        options["contrast_limits"] = window_of(array, label)
+        options["colormap"] = "gray"
+        options["visible"] = channel == 0
+        tuples.append((display.view(array), options, "image"))
+    return tuples
+
+
+def labels_tuple(
+    volume: Volume,
+    *,
+    name: str,
+    role: str = "labels",
+    case: str = "",
+    classes: Mapping[int, str] | None = None,
+) -> LayerTuple:
+    """Return a labels layer of a volume (Z, Y, X) in the class colours, names in the status bar."""
+    if not volume.array.flags.writeable:
+        volume = Volume(volume.array.copy(), volume.affine, volume.header, volume.file)
+    display = display_of(volume)
+    names = dict(classes) if classes else {}
+    options = _placed(display, Source(role, case, volume, display, names))
+    options["name"] = name
+    options["opacity"] = 0.6
+    options["colormap"] = class_colormap(names or range(64))
+    if names:
+        options["features"] = pd.DataFrame({"index": list(names), "class": list(names.values())})
+    return display.view(volume.array), options, "labels"
+
+
+def class_colormap(values: Any) -> DirectLabelColormap:
+    """Return the fixed class colours as napari's colormap."""
+    return DirectLabelColormap(color_dict=layer_colours(values))
+
+
+def window_of(array: Array, channel_name: str = "") -> tuple[float, float]:
+    """Return contrast limits: the abdomen window for CT, else the 1st to 99.8th percentile."""
+    steps = tuple(slice(None, None, max(1, size // 48)) for size in array.shape)
+    sample = np.asarray(array[steps], dtype=np.float64)
+    sample = sample[np.isfinite(sample)]
+    if sample.size == 0:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(sample, [1.0, 99.8]))
+    is_ct = "ct" in channel_name.lower().split() or (sample.min() <= -500 and high > 0)
+    if is_ct and low < CT_WINDOW[1] and high > CT_WINDOW[0]:
+        return CT_WINDOW
+    return (low, high) if high > low else (low, low + 1.0)
+
+
+def _placed(display: Display, source: Source) -> dict[str, Any]:
+    return {
+        "scale": display.scale,
+        "translate": display.translate,
+        "axis_labels": display.axis_labels,
+        "units": ("mm",) * 3,
+        "metadata": {KEY: source},
+    }
+
+
+# ---- layers and where they came from ---------------------------------------------------
+def source_of(layer: Layer) -> Source | None:
+    """Return what a layer of ours shows, or None for a layer from elsewhere."""
+    source = layer.metadata.get(KEY)
+    return source if isinstance(source, Source) else None
+
+
+def labels_layers(viewer: Viewer) -> list[Labels]:
+    """Return the labels layers that can be compared, top one first (never the errors layer)."""
+    found = [layer for layer in viewer.layers if isinstance(layer, Labels)]
+    return [layer for layer in reversed(found) if role_of(layer) != ERRORS]
+
+
+def role_of(layer: Layer) -> str:
+    """Return the layer's role, or "" for a layer from elsewhere."""
+    source = source_of(layer)
+    return source.role if source else ""
+
+
+def classes_of(layer: Layer) -> Mapping[int, str]:
+    """Return value -> name as far as the layer knows it."""
+    source = source_of(layer)
+    return source.classes if source else {}
+
+
+def layer_named(viewer: Viewer, name: str) -> Layer | None:
+    """Return the layer of that name, or None."""
+    return viewer.layers[name] if name and name in viewer.layers else None
+
+
+def add(viewer: Viewer, tuples: Sequence[LayerTuple]) -> list[Layer]:
+    """Add layer tuples on top and return the layers; edits of labels are remembered."""
+    added = []
+    for data, options, kind in tuples:
+        layer = Layer.create(data, dict(options), kind)
+        added.append(viewer.add_layer(layer))
+        if isinstance(layer, Labels):
+            watch_edits(layer)
+        elif isinstance(layer, Image):
+            low, high = layer.contrast_limits
+            span = high - low
+            wide = (-1024.0, 3071.0) if (low, high) == CT_WINDOW else (low - span, high + 2 * span)
+            layer.contrast_limits_range = wide
+    return added
+
+
+def watch_edits(layer: Labels) -> None:
+    """Remember in the layer's metadata that somebody painted (for questions before closing)."""
+
+    def on_edited() -> None:
+        layer.metadata[EDITED] = True
+
+    layer.events.paint.connect(on_edited)
+    layer.events.labels_update.connect(on_edited)
+    layer.metadata[EDITED] = False
+
+
+def is_edited(layer: Layer) -> bool:
+    """Return whether a labels layer was painted on since it was opened or saved."""
+    return bool(layer.metadata.get(EDITED))
+
+
+def mark_saved(layer: Layer) -> None:
+    """Forget the edits of a layer: they are on disk."""
+    layer.metadata[EDITED] = False
+
+
+def show_case(viewer: Viewer, tuples: Sequence[LayerTuple]) -> list[str]:
+    """Replace the layers of the case shown before; return the names of edited ones kept."""
+    kept = []
+    for layer in list(viewer.layers):
+        source = source_of(layer)
+        if source is None or not (source.case or source.role == ERRORS):
+            continue
+        if is_edited(layer):
+            kept.append(layer.name)
+            layer.visible = False
+        else:
+            viewer.layers.remove(layer)
+    empty = len(viewer.layers) == 0
+    added = add(viewer, tuples)
+    if not empty and added:
+        viewer.fit_to_view(layers=added)
+    if added:
+        middle = np.mean(added[0].extent.world, axis=0)
+        go_to_world(viewer, middle, center=False)
+    return kept
+
+
+def show_pair(reference: Labels, prediction: Labels) -> None:
+    """Draw the reference as a contour over the filled prediction."""
+    reference.contour, reference.opacity, reference.visible = 1, 1.0, True
+    prediction.contour, prediction.opacity, prediction.visible = 0, 0.5, True
+
+
+def check_comparable(reference: Labels, prediction: Labels) -> float:
+    """Return the displacement of two layers in voxels, or refuse them with a sentence.
+
+    Raises
+    ------
+    GridMismatch
+        Other shapes, or a displacement above half a voxel.
+    """
+    first, second = source_of(reference), source_of(prediction)
+    advice = "resample one of them onto the other's grid first"
+    if reference.data.shape != prediction.data.shape:
+        raise GridMismatch(
+            prediction.name,
+            expected=f"the shape {reference.data.shape} of {reference.name}",
+            got=f"{prediction.data.shape}",
+            advice=advice,
+        )
+    if _shown_alike(first, second):
+        return check_same_grid(first.volume, second.volume, what=prediction.name, advice=advice)
+    smallest = float(min(np.abs(reference.scale)))
+    ends = reference.extent.world - prediction.extent.world
+    displacement = float(np.abs(ends).max()) / smallest
+    if displacement > 0.5:
+        raise GridMismatch(
+            prediction.name,
+            expected=f"the grid of {reference.name}",
+            got=f"one whose corner lies {displacement:.3g} voxels away",
+            advice=advice,
+            displacement_voxels=displacement,
+        )
+    return displacement
+
+
+def _shown_alike(first: Source | None, second: Source | None) -> bool:
+    """Whether both layers show volumes, through the same permutation and flips."""
+    if first is None or second is None or first.volume is None or second.volume is None:
+        return False
+    a, b = first.display, second.display
+    return a is not None and b is not None and (a.axes, a.flips) == (b.axes, b.flips)
+
+
+# ---- the errors layer ------------------------------------------------------------------
+def show_errors(viewer: Viewer, like: Labels, codes: Array, colours: Mapping[int, RGBA]) -> Labels:
+    """Show voxels of the code array in these colours, all others clear; one layer, on top.
+
+    `codes` lies along the axes of `like`. The layer is made once; after that only its
+    colours change (a few milliseconds).
+    """
+    colormap = DirectLabelColormap(color_dict={None: CLEAR, 0: CLEAR, **colours})
+    layer = errors_layer(viewer)
+    if layer is None or layer.data.shape != codes.shape:
+        if layer is not None:
+            viewer.layers.remove(layer)
+        selected = list(viewer.layers.selection)
+        layer = Labels(
+            codes,
+            name=ERRORS,
+            scale=like.scale,
+            translate=like.translate,
+            axis_labels=like.axis_labels,
+            units=like.units,
+            colormap=colormap,
+            opacity=1.0,
+            metadata={KEY: Source(ERRORS)},
+        )
+        viewer.add_layer(layer)
+        layer.editable = False
+        viewer.layers.selection = selected
+        return layer
+    if layer.data is not codes:
+        layer.data = codes
+    layer.colormap = colormap
+    layer.visible = True
+    return layer
+
+
+def errors_layer(viewer: Viewer) -> Labels | None:
+    """Return the errors layer when there is one."""
+    for layer in viewer.layers:
+        if isinstance(layer, Labels) and role_of(layer) == ERRORS:
+            return layer
+    return None
+
+
+def hide_errors(viewer: Viewer) -> None:
+    """Hide the errors layer when there is one."""
+    layer = errors_layer(viewer)
+    if layer is not None:
+        layer.visible = False
+
+
+# ---- the view --------------------------------------------------------------------------
+def go_to(
+    viewer: Viewer,
+    layer: Layer,
+    point: Sequence[float],
+    box: tuple[slice, ...] | None = None,
+) -> None:
+    """Show the slice of a voxel of a layer and centre it; with `box`, zoom to that box."""
+    world = np.asarray(layer.data_to_world(point), dtype=float)
+    go_to_world(viewer, world)
+    if box is None:
+        return
+    corners = np.array([[one.start - 0.5 for one in box], [one.stop - 0.5 for one in box]])
+    low, high = sorted_rows(np.array([layer.data_to_world(corner) for corner in corners]))
+    displayed = _displayed(viewer, len(world))
+    extent = np.maximum((high - low)[displayed], 1e-6)
+    canvas = np.asarray(viewer.canvas.viewbox_size(viewer.layers), dtype=float)
+    most = min(40.0, float(canvas.min()) / 20.0)  # at least 20 mm stay in sight
+    fit = 0.6 * float(np.min(canvas[-2:] / extent[-2:]))
+    viewer.scene.camera.zoom = min(fit, most)
+    if viewer.dims.ndisplay == 2:
+        viewer.scene.camera.center = tuple(((low + high) / 2)[displayed])
+
+
+def go_to_world(viewer: Viewer, world: npt.NDArray[np.float64], *, center: bool = True) -> None:
+    """Show the slice at a position in the viewer's millimetres, and centre it."""
+    n = len(world)
+    offset = viewer.dims.ndim - n
+    hidden = [axis - offset for axis in viewer.dims.not_displayed if axis >= offset]
+    viewer.dims.set_point([axis + offset for axis in hidden], [float(world[a]) for a in hidden])
+    if center:
+        viewer.scene.camera.center = tuple(float(world[a]) for a in _displayed(viewer, n))
+
+
+def _displayed(viewer: Viewer, n: int) -> list[int]:
+    offset = viewer.dims.ndim - n
+    return [axis - offset for axis in viewer.dims.displayed if axis >= offset]
+
+
+def sorted_rows(corners: npt.NDArray[np.float64]) -> tuple[Array, Array]:
+    """Return the lowest and the highest value of every column."""
+    return corners.min(axis=0), corners.max(axis=0)
+
+
+def on_labels_changed(layer: Labels, callback: Callable[[], None]) -> Callable[[], None]:
+    """Call back after any possible change of a layer's voxels; returns what disconnects it.
+
+    Painting fires `paint` and `labels_update`; undo, redo and in-place changes fire only
+    `set_data`, as a slider step does, so the callback must be cheap and look for itself.
+    """
+    emitters = [layer.events.paint, layer.events.labels_update, layer.events.set_data]
+    for emitter in [*emitters, layer.events.data]:
+        emitter.connect(callback)
+
+    def disconnect() -> None:
+        for emitter in [*emitters, layer.events.data]:
+            emitter.disconnect(callback)
+
+    return disconnect
