@@ -6,6 +6,7 @@ and values, or one sentence that says what is wrong with the file.
 
 from __future__ import annotations
 
+import gzip
 import math
 import zlib
 from pathlib import Path
@@ -15,7 +16,6 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.nifti2 import Nifti2PairHeader
-from nibabel.openers import Opener
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
@@ -113,8 +113,10 @@ def affine_mm_of(path: Path, image: Any) -> NDArray[np.float64]:
     affine = np.array(image.affine, dtype=np.float64)
     affine[:3] *= _unit_mm(image.header)
     columns = affine[:3, :3]
-    norms = np.linalg.norm(columns, axis=0)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(columns)) <= 1e-6 * math.prod(norms):
+    with np.errstate(all="ignore"):  # a damaged header holds anything; the next line asks
+        norms = np.linalg.norm(columns, axis=0)
+        volume = abs(np.linalg.det(columns)) / math.prod(norms)
+    if not np.isfinite(affine).all() or not volume > 1e-6:
         raise UnreadableFile(
             path,
             expected="a header that says where the voxels lie",
@@ -206,8 +208,9 @@ def _scaled(raw: Array, slope: float, inter: float) -> Array:
         return raw.astype(dtype, order="F", copy=False)
     exact_in_float32 = dtype.itemsize <= 2 or dtype == np.float32
     values = np.empty(raw.shape, dtype=np.float32 if exact_in_float32 else np.float64, order="F")
-    for k in range(raw.shape[2]):
-        values[:, :, k] = raw[:, :, k] * np.float64(slope) + np.float64(inter)
+    with np.errstate(over="ignore", invalid="ignore"):  # stored infinities and NaN stay so
+        for k in range(raw.shape[2]):
+            values[:, :, k] = raw[:, :, k] * np.float64(slope) + np.float64(inter)
     return values
 
 
@@ -260,9 +263,14 @@ def write_nifti(path: Path, array: Array, header: Any, dtype: np.dtype[Any]) -> 
     voxels = np.asarray(array, dtype=dtype.newbyteorder(header.endianness), order="F")
 
     def write(temporary: Path) -> None:
-        with Opener(temporary, "wb", compresslevel=_COMPRESSION) as stream:
-            header.write_to(stream)
-            stream.write(voxels.T.data)
+        with temporary.open("wb") as stream:
+            if path.suffix == ".gz":  # no name and no time inside: the same labels, the same file
+                with gzip.GzipFile("", "wb", _COMPRESSION, stream, mtime=0) as packed:
+                    header.write_to(packed)
+                    packed.write(voxels.T.data)
+            else:
+                header.write_to(stream)
+                stream.write(voxels.T.data)
 
     write_whole(path, write)
 

@@ -222,6 +222,7 @@ def _as_integers(array: Array, path: Path) -> Array:
     rounded = np.rint(array)
     with np.errstate(invalid="ignore"):  # infinity minus infinity
         near = np.abs(array - rounded) <= _WHOLE_NUMBER_TOLERANCE  # NaN is never near
+        near &= np.abs(array) < 2**31
     if not near.all():
         example = float(array[~near][0])
         raise BadInput(
