@@ -85,6 +85,7 @@ def resample_image(
     order: int = 3,
     order_z: int = 0,
     force_separate_z: bool | None = None,
+    out: FloatArray | None = None,
 ) -> FloatArray:
     """Resample an image (C, Z, Y, X) to `new_shape` with a cubic spline.
 
@@ -98,11 +99,13 @@ def resample_image(
         Decide only whether an axis is coarse; the scale comes from the shapes.
     order, order_z
         Spline order (0, 1 or 3), and the order along a coarse axis.
+    out
+        Where to write; a new array without it.
 
     Returns
     -------
     ndarray
-        float32 (C, *new_shape), a new array unless nothing had to change; never beyond the
+        float32 (C, *new_shape), the image itself where nothing had to change; never beyond the
         channel's own minimum and maximum (the plane's own, where an axis is coarse).
 
     Notes
@@ -112,9 +115,13 @@ def resample_image(
     """
     shape = image.shape[1:]
     if tuple(new_shape) == tuple(shape):
-        return image.astype(np.float32, copy=False)
+        if out is None:
+            return image.astype(np.float32, copy=False)
+        out[...] = image
+        return out
     axis = coarse_axis(current_spacing_mm, new_spacing_mm, force_separate_z=force_separate_z)
-    out = np.empty((len(image), *new_shape), dtype=np.float32)  # (C, Z, Y, X)
+    if out is None:
+        out = np.empty((len(image), *new_shape), dtype=np.float32)  # (C, Z, Y, X)
     for channel, target in zip(image, out, strict=True):
         if axis is None:
             _resample_volume(channel, target, _operators(shape, new_shape, order), clip=True)
