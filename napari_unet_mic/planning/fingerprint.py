@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_mic.data.crop import box_of
 from napari_unet_mic.data.dataset import Case, Dataset, load_case
 from napari_unet_mic.data.files import read_json, write_json
 from napari_unet_mic.errors import BadDataset, BadInput, Cancelled
@@ -142,14 +143,14 @@ def extract(
 def _case_facts(dataset: Dataset, case: Case, n_drawn: int) -> _CaseFacts:
     image, reference = load_case(dataset, case)
     assert reference is not None, "a training case has a reference"
-    box = nonzero_box(image.array)
-    shape = tuple(part.stop - part.start for part in box)
-    foreground = reference.array[box] > 0
+    # nnU-Net fills the holes of the non-zero mask first, which never moves its box
+    box = box_of((image.array != 0).any(axis=0))
+    foreground = reference.array[box.slices] > 0
     # one generator for the case, its channels drawn one after the other, as nnU-Net does
     generator = np.random.RandomState(SEED)
     values, counts = [], []
     for channel in image.array:
-        inside = channel[box][foreground].astype(np.float32)
+        inside = channel[box.slices][foreground].astype(np.float32)
         if np.isnan(inside).any():
             raise BadDataset(
                 case.images[0],
@@ -166,32 +167,11 @@ def _case_facts(dataset: Dataset, case: Case, n_drawn: int) -> _CaseFacts:
         counts.append(np.bincount(where, drawn[drawn > 0], len(distinct)).astype(np.int64))
     return _CaseFacts(
         spacing=tuple(float(s) for s in image.spacing_mm),
-        shape=shape,
-        relative_size=math.prod(shape) / math.prod(image.array.shape[1:]),
+        shape=box.shape,
+        relative_size=math.prod(box.shape) / math.prod(image.array.shape[1:]),
         values=tuple(values),
         counts=tuple(counts),
     )
-
-
-def nonzero_box(image: NDArray[Any]) -> tuple[slice, ...]:
-    """The smallest box that holds every voxel that is non-zero in any channel.
-
-    Parameters
-    ----------
-    image
-        (C, Z, Y, X); all zero gives the whole volume.
-
-    Notes
-    -----
-    nnU-Net fills the holes of the mask first, which never moves its box.
-    """
-    mask = (image != 0).any(axis=0)
-    box = []
-    for axis in range(mask.ndim):
-        others = tuple(i for i in range(mask.ndim) if i != axis)
-        hit = np.flatnonzero(mask.any(axis=others))
-        box.append(slice(int(hit[0]), int(hit[-1]) + 1) if len(hit) else slice(0, mask.shape[axis]))
-    return tuple(box)
 
 
 def _statistics(dataset: Dataset, facts: Sequence[_CaseFacts], channel: int) -> dict[str, float]:

@@ -25,7 +25,9 @@ NORMALIZATIONS = (
     "NoNormalization",
     "RescaleTo01Normalization",
     "RGBTo01Normalization",
+    "CT2Normalization",  # v1 only
 )
+PREPROCESSORS = ("DefaultPreprocessor", "GenericPreprocessor", "PreprocessorFor2D")
 # only the first two see an array as we do, see Plan.check_reader
 READERS = ("SimpleITKIO", "NibabelIO", "NibabelIOWithReorient", "Tiff3DIO", "NaturalImage2DIO")
 _RESAMPLING = "resample_data_or_seg_to_shape"
@@ -40,7 +42,8 @@ class Configuration:
     """One configuration of a plan (`3d_fullres`), `inherits_from` resolved.
 
     Sizes in voxels and spacing in millimetres, in the plan's transposed axis
-    order; 2-D configurations have two numbers, 3-D ones three.
+    order (`axis_names` says which array axes those are); 2-D configurations have
+    two numbers, 3-D ones three.
     """
 
     name: str
@@ -62,12 +65,18 @@ class Configuration:
     resampling_fn_probabilities_kwargs: dict[str, Any]
     previous_stage: str | None = None
     next_stage: tuple[str, ...] = ()
+    axis_names: str = "zyx"
     raw: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def ndim(self) -> int:
         """2 or 3."""
         return len(self.patch_size)
+
+    @property
+    def is_v1(self) -> bool:
+        """Whether it comes from nnU-Net v1, which resamples first and then normalises."""
+        return self.architecture.network_class == "Generic_UNet"
 
     @property
     def n_channels(self) -> int:
@@ -147,6 +156,23 @@ class Plan:
         names = list(self.configurations)
         return "3d_fullres" if "3d_fullres" in names else names[0]
 
+    def check_reader(self) -> None:
+        """Refuse a plan whose reader gave nnU-Net other arrays than ours gives us.
+
+        Raises
+        ------
+        BadPlan
+            The data were read by a class that reorders the axes, or that reads
+            other formats than NIfTI.
+        """
+        if self.image_reader_writer not in READERS[:2]:
+            raise BadPlan(
+                self.file or self.plans_name,
+                expected=f"a plan made with {' or '.join(READERS[:2])}",
+                got=f"image_reader_writer {self.image_reader_writer}",
+                advice="its images lie in another axis order or format; use nnU-Net for it",
+            )
+
     def to_json(self) -> dict[str, Any]:
         """The dict that nnU-Net v2 reads from plans.json."""
         return copy.deepcopy(self.raw)
@@ -198,10 +224,11 @@ def plan_of(raw: Any, *, file: Path | None = None) -> Plan:
     configurations = reader.of("configurations", dict)
     if not configurations:
         raise _bad(thing, "at least one configuration", "none")
+    forward = _permutation(reader, "transpose_forward")
     known: dict[str, Configuration | BadPlan] = {}
     for name in configurations:
         try:
-            known[name] = _configuration(name, configurations, thing)
+            known[name] = _configuration(name, configurations, thing, forward)
         except BadPlan as error:
             if "network_class_name" not in error.got:
                 raise
@@ -211,7 +238,7 @@ def plan_of(raw: Any, *, file: Path | None = None) -> Plan:
     return Plan(
         dataset_name=reader.of("dataset_name", str),
         plans_name=reader.of("plans_name", str),
-        transpose_forward=_permutation(reader, "transpose_forward"),
+        transpose_forward=forward,
         transpose_backward=_permutation(reader, "transpose_backward"),
         intensity=intensity,
         original_median_spacing_after_transp=reader.numbers("original_median_spacing_after_transp"),
@@ -255,7 +282,9 @@ def _resolved(
     return {**_resolved(parent, configurations, thing, (*visited, name)), **own}
 
 
-def _configuration(name: str, configurations: Mapping[str, Any], thing: str) -> Configuration:
+def _configuration(
+    name: str, configurations: Mapping[str, Any], thing: str, forward: Sequence[int]
+) -> Configuration:
     raw = _resolved(name, configurations, thing)
     thing = f"{thing} ({name})"
     reader = _Fields(raw, thing)
@@ -290,7 +319,7 @@ def _configuration(name: str, configurations: Mapping[str, Any], thing: str) -> 
         preprocessor_name=_allowed(
             raw.get("preprocessor_name", "DefaultPreprocessor"),
             "preprocessor_name",
-            ("DefaultPreprocessor",),
+            PREPROCESSORS,
             thing,
         ),
         batch_size=batch_size,
@@ -303,6 +332,7 @@ def _configuration(name: str, configurations: Mapping[str, Any], thing: str) -> 
         architecture=read_architecture(raw, ndim=len(patch_size), thing=thing),
         previous_stage=raw.get("previous_stage"),
         next_stage=(following,) if isinstance(following, str) else tuple(following),
+        axis_names="".join("zyx"[axis] for axis in forward)[-len(patch_size) :],
         raw=raw,
         **resampling,
     )
