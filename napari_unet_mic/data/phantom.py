@@ -20,7 +20,18 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from ..errors import BadInput
 from .files import read_json, write_json
+from .imperfect import blob, imperfect_prediction
 from .volume import Volume, write_image, write_labels
+
+__all__ = [
+    "LIVER_CLASSES",
+    "PROSTATE_CLASSES",
+    "imperfect_prediction",
+    "liver_case",
+    "prostate_case",
+    "write_liver",
+    "write_prostate",
+]
 
 Shape = tuple[int, int, int]
 Floats = NDArray[np.float32]
@@ -171,28 +182,10 @@ def _tumours(rng: Generator, liver: Mask, spacing_mm: Sequence[float]) -> list[M
         if not len(places):
             continue
         centre = places[rng.integers(len(places))]
-        blob = _blob(rng, liver.shape, centre, radius_mm, spacing_mm) & liver
+        blob = blob(rng, liver.shape, centre, radius_mm, spacing_mm) & liver
         tumours.append(blob)
-        free &= ~_blob(rng, liver.shape, centre, 1.8 * radius_mm + 4.0, spacing_mm)
+        free &= ~blob(rng, liver.shape, centre, 1.8 * radius_mm + 4.0, spacing_mm)
     return tumours
-
-
-def _blob(
-    rng: Generator,
-    shape: Sequence[int],
-    centre: Sequence[float] | NDArray[Any],
-    radius_mm: float,
-    spacing_mm: Sequence[float],
-) -> Mask:
-    """Return an ellipsoid of that mean radius around a voxel; at least the voxel itself."""
-    radii_mm = radius_mm * np.exp(rng.normal(0.0, 0.12, size=3))
-    distance = np.zeros(tuple(shape), dtype=np.float32)
-    for axis, (n, c, step, r) in enumerate(zip(shape, centre, spacing_mm, radii_mm, strict=True)):
-        along = ((np.arange(n) - c) * step / r) ** 2
-        distance += along.astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-    blob: Mask = distance <= 1.0
-    blob[tuple(int(c) for c in centre)] = True
-    return blob
 
 
 def _blurred(array: Floats, sigma_mm: float, spacing_mm: Sequence[float]) -> Floats:

@@ -1,0 +1,124 @@
+"""Imperfect predictions: a reference made wrong on purpose, in the ways networks are wrong.
+
+In comes a reference, out comes a label map with wavy rims, a missed small lesion, a part
+of a lesion taken for its organ and the reverse, and a spurious lesion: something to look
+at in the sample data, and to find again in tests.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, gaussian_filter, label
+
+from .volume import Volume
+
+Array = NDArray[Any]
+Mask = NDArray[np.bool_]
+Generator = np.random.Generator
+
+
+def imperfect_prediction(reference: Volume, seed: int = 0) -> Volume:
+    """Return a deliberately imperfect prediction of a reference (Z, Y, X).
+
+    The highest class counts as the lesion, the one below as its organ. The smallest
+    lesion of several is missed, half of the largest is called organ, a part of the organ
+    is called lesion, a small lesion is invented, and every rim is off by about a voxel.
+    A reference without any class gets the invented lesion only. The same seed gives the
+    same prediction; geometry, header and dtype are the reference's.
+    """
+    rng = np.random.default_rng([seed, 3])
+    labels = reference.array
+    spacing_mm = reference.spacing_mm
+    lesion = max(int(labels.max()), 1)
+    organ = lesion - 1
+    wrong = _wavy(rng, labels, spacing_mm)
+    parts, n_parts = label(labels == lesion)
+    if n_parts:
+        sizes = np.bincount(parts.ravel())[1:]
+        largest = parts == int(sizes.argmax()) + 1
+        wrong[_half(rng, largest, spacing_mm)] = organ
+        if n_parts > 1:
+            smallest = parts == int(sizes.argmin()) + 1
+            wrong[smallest & (labels == lesion)] = organ
+            wrong[(wrong == lesion) & _grown(smallest, spacing_mm)] = organ
+    if organ > 0:
+        _swap_at(rng, wrong, labels == organ, lesion, spacing_mm, share=0.02)
+    far = distance_transform_edt(labels != lesion, sampling=spacing_mm)
+    away = (labels == organ) & (far > min(6.0, 0.5 * float(far.max())))
+    _swap_at(rng, wrong, away, lesion, spacing_mm, share=0.004)
+    return replace(reference, array=wrong, file=None)
+
+
+def _wavy(rng: Generator, labels: Array, spacing_mm: Sequence[float]) -> Array:
+    """Move every class's rim in and out by about a voxel, smoothly along the rim."""
+    wrong = labels.copy()
+    reach_mm = float(min(spacing_mm))
+    sigma = [3 * reach_mm / step for step in spacing_mm]
+    for value in range(1, int(labels.max()) + 1):
+        mask = labels >= value  # classes nest: a lesion is part of its organ
+        if not mask.any() or mask.all():
+            continue
+        outside = distance_transform_edt(~mask, sampling=spacing_mm)
+        inside = distance_transform_edt(mask, sampling=spacing_mm)
+        waves = gaussian_filter(rng.standard_normal(labels.shape, dtype=np.float32), sigma)
+        moved = inside - outside + waves * (reach_mm / max(float(waves.std()), 1e-6)) > 0
+        wrong[moved & (wrong < value)] = value
+        wrong[~moved & (wrong >= value)] = value - 1
+    return wrong
+
+
+def _half(rng: Generator, region: Mask, spacing_mm: Sequence[float]) -> Mask:
+    """Return the part of a region on one side of a plane through its middle."""
+    place_mm = np.argwhere(region) * np.array(spacing_mm)
+    side = (place_mm - place_mm.mean(axis=0)) @ rng.standard_normal(3) > 0
+    half = region.copy()
+    half[region] = side
+    return half
+
+
+def _grown(region: Mask, spacing_mm: Sequence[float]) -> Mask:
+    near: Mask = distance_transform_edt(~region, sampling=spacing_mm) < 2.5 * min(spacing_mm)
+    return near
+
+
+def _swap_at(
+    rng: Generator,
+    wrong: Array,
+    where: Mask,
+    value: int,
+    spacing_mm: Sequence[float],
+    *,
+    share: float,
+) -> None:
+    """Give `value` to a blob inside `where` that takes about this share of it."""
+    places = np.argwhere(where)
+    if not len(places):
+        return
+    volume_mm3 = max(share * len(places), 4.0) * math.prod(spacing_mm)
+    radius_mm = (volume_mm3 * 3 / (4 * math.pi)) ** (1 / 3)
+    centre = places[rng.integers(len(places))]
+    wrong[blob(rng, where.shape, centre, radius_mm, spacing_mm) & where] = value
+
+
+def blob(
+    rng: Generator,
+    shape: Sequence[int],
+    centre: Sequence[float] | Array,
+    radius_mm: float,
+    spacing_mm: Sequence[float],
+) -> Mask:
+    """Return an ellipsoid of that mean radius around a voxel; at least the voxel itself."""
+    radii_mm = radius_mm * np.exp(rng.normal(0.0, 0.12, size=3))
+    distance = np.zeros(tuple(shape), dtype=np.float32)
+    for axis, (n, c, step, r) in enumerate(zip(shape, centre, spacing_mm, radii_mm, strict=True)):
+        along = ((np.arange(n) - c) * step / r) ** 2
+        distance += along.astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+    inside: Mask = distance <= 1.0
+    inside[tuple(int(c) for c in centre)] = True
+    return inside
