@@ -182,8 +182,7 @@ def _tumours(rng: Generator, liver: Mask, spacing_mm: Sequence[float]) -> list[M
         if not len(places):
             continue
         centre = places[rng.integers(len(places))]
-        blob = blob(rng, liver.shape, centre, radius_mm, spacing_mm) & liver
-        tumours.append(blob)
+        tumours.append(blob(rng, liver.shape, centre, radius_mm, spacing_mm) & liver)
         free &= ~blob(rng, liver.shape, centre, 1.8 * radius_mm + 4.0, spacing_mm)
     return tumours
 
