@@ -23,26 +23,29 @@ Mask = NDArray[np.bool_]
 Generator = np.random.Generator
 
 
-def imperfect_prediction(reference: Volume, seed: int = 0) -> Volume:
+def imperfect_prediction(
+    reference: Volume, seed: int = 0, *, lesion_class: int | None = None
+) -> Volume:
     """Return a deliberately imperfect prediction of a reference (Z, Y, X).
 
-    The highest class counts as the lesion, the one below as its organ. The smallest
-    lesion of several is missed, half of the largest is called organ, a part of the organ
-    is called lesion, a small lesion is invented, and every rim is off by about a voxel.
-    A reference without any class gets the invented lesion only. The same seed gives the
-    same prediction; geometry, header and dtype are the reference's.
+    The highest class there (or `lesion_class`) counts as the lesion, the one below as its
+    organ. The smallest lesion of several is missed, a piece of the largest is called organ,
+    a part of the organ is called lesion, a small lesion is invented, and every rim is off
+    by about a voxel. A reference without any class gets the invented lesion only. The same
+    seed gives the same prediction; geometry, header and dtype are the reference's.
     """
     rng = np.random.default_rng([seed, 3])
     labels = reference.array
     spacing_mm = reference.spacing_mm
-    lesion = max(int(labels.max()), 1)
+    lesion = lesion_class or max(int(labels.max()), 1)
     organ = lesion - 1
     wrong = _wavy(rng, labels, spacing_mm)
     parts, n_parts = label(labels == lesion)
     if n_parts:
         sizes = np.bincount(parts.ravel())[1:]
         largest = parts == int(sizes.argmax()) + 1
-        wrong[_half(rng, largest, spacing_mm)] = organ
+        if organ > 0:
+            wrong[_piece(rng, largest, spacing_mm)] = organ
         if n_parts > 1:
             smallest = parts == int(sizes.argmin()) + 1
             wrong[smallest & (labels == lesion)] = organ
@@ -73,13 +76,12 @@ def _wavy(rng: Generator, labels: Array, spacing_mm: Sequence[float]) -> Array:
     return wrong
 
 
-def _half(rng: Generator, region: Mask, spacing_mm: Sequence[float]) -> Mask:
-    """Return the part of a region on one side of a plane through its middle."""
-    place_mm = np.argwhere(region) * np.array(spacing_mm)
-    side = (place_mm - place_mm.mean(axis=0)) @ rng.standard_normal(3) > 0
-    half = region.copy()
-    half[region] = side
-    return half
+def _piece(rng: Generator, region: Mask, spacing_mm: Sequence[float]) -> Mask:
+    """Return about a fifth of a region: what lies beyond a plane."""
+    along_mm = np.argwhere(region) * np.array(spacing_mm) @ rng.standard_normal(3)
+    piece = region.copy()
+    piece[region] = along_mm > np.quantile(along_mm, 0.8)
+    return piece
 
 
 def _grown(region: Mask, spacing_mm: Sequence[float]) -> Mask:
