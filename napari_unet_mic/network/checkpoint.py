@@ -130,16 +130,21 @@ class ModelFolder:
         Raises
         ------
         BadCheckpoint
-            No checkpoint says it.
+            Neither says it.
         """
         name = self.folder.name.rpartition("__")[2]
         if "__" in self.folder.name and name in self.plan.configurations:
             return name
-        for kind in KINDS:
-            for fold in self.folds(kind):
-                return configuration_of(load(self.file(fold, kind)), self.file(fold, kind))
-        self.file(0)
-        raise AssertionError("a fold without checkpoints passed")
+        files = [self.file(fold, kind) for kind in KINDS for fold in self.folds(kind)]
+        for file in files or [self.file(0)]:
+            if found := configuration_of(load(file)):
+                return found
+        raise BadCheckpoint(
+            files[0],
+            expected="init_args with the configuration's name",
+            got="none",
+            advice="name the folder Trainer__Plans__CONFIGURATION, as nnU-Net does",
+        )
 
     @property
     def n_channels(self) -> int:
@@ -248,24 +253,11 @@ def _refused(file: Path, message: str) -> BadCheckpoint | UnreadableFile:
     )
 
 
-def configuration_of(checkpoint: Mapping[str, Any], file: Path) -> str:
-    """The configuration a checkpoint was trained with (`init_args`).
-
-    Raises
-    ------
-    BadCheckpoint
-        The checkpoint does not say.
-    """
+def configuration_of(checkpoint: Mapping[str, Any]) -> str | None:
+    """The configuration a checkpoint was trained with, from `init_args`; None: it does not say."""
     arguments = checkpoint.get("init_args")
-    if not isinstance(arguments, dict) or not isinstance(arguments.get("configuration"), str):
-        raise BadCheckpoint(
-            file,
-            expected="init_args with the configuration's name",
-            got="none",
-            advice="name the folder Trainer__Plans__CONFIGURATION as nnU-Net does",
-        )
-    name: str = arguments["configuration"]
-    return name
+    name = arguments.get("configuration") if isinstance(arguments, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def load_weights(

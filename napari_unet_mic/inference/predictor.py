@@ -1,0 +1,309 @@
+"""A model folder and an image in, labels on the image's grid out.
+
+Several folds are averaged as logits. What was chosen for the person (device, precision,
+mirroring) is said in `Predictor.sentences`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_unet_mic.data.volume import Volume
+from napari_unet_mic.errors import BadCheckpoint, ChannelMismatch, NotYet
+from napari_unet_mic.inference.batch import BatchSummary, CaseEvent, predict_files
+from napari_unet_mic.inference.export import to_source_grid
+from napari_unet_mic.inference.precision import choose_device, choose_precision
+from napari_unet_mic.inference.sliding_window import Progress, ShouldStop, predict_logits
+from napari_unet_mic.network.build import build_network
+from napari_unet_mic.network.checkpoint import (
+    Fold,
+    ModelFolder,
+    configuration_of,
+    load,
+    load_weights,
+    plain_names,
+)
+from napari_unet_mic.network.unet import UNet
+from napari_unet_mic.planning.plan import Configuration
+from napari_unet_mic.preprocessing.pipeline import prepare
+
+__all__ = [
+    "BatchSummary",
+    "CaseEvent",
+    "Prediction",
+    "Predictor",
+    "choose_device",
+    "predict_files",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What was predicted for one image, on its own grid.
+
+    `labels` (Z, Y, X), uint8 or uint16; `probabilities` float32 (K, Z, Y, X) or None;
+    `seconds` by stage: prepare, network, export.
+    """
+
+    labels: NDArray[Any]
+    probabilities: NDArray[np.float32] | None
+    seconds: dict[str, float]
+
+
+@dataclass(eq=False)
+class Predictor:
+    """A model loaded onto a device, ready for one image after another.
+
+    `sentences` say what was chosen; `mirror_axes` is empty when mirroring is off.
+    """
+
+    model: ModelFolder
+    configuration: Configuration
+    folds: tuple[Fold, ...]
+    device: torch.device
+    precision: torch.dtype
+    mirror_axes: tuple[int, ...]
+    sentences: tuple[str, ...]
+    _network: UNet = field(repr=False)
+    _weights: tuple[Mapping[str, torch.Tensor], ...] = field(repr=False)
+    _loaded: int = field(default=-1, repr=False)
+
+    @classmethod
+    def open(
+        cls,
+        model_folder: str | os.PathLike[str],
+        *,
+        folds: Sequence[Fold] | None = None,
+        checkpoint: str = "final",
+        device: str = "auto",
+        mirroring: bool | None = None,
+        precision: str = "auto",
+    ) -> Predictor:
+        """Load a model.
+
+        Parameters
+        ----------
+        model_folder
+            An nnU-Net v2 model folder, or a run.
+        folds
+            Folds whose logits are averaged; all that are there without it.
+        checkpoint
+            `final`, `best` or `latest`.
+        device, precision
+            Names, or `auto`.
+        mirroring
+            Average over mirror images; None: on a GPU yes, on a CPU no.
+
+        Raises
+        ------
+        UnreadableFile, BadPlan, BadCheckpoint, StageMismatch, ChannelMismatch
+            The model cannot be used; the sentence says what to do.
+        BadInput
+            No such device or precision here.
+        NotYet
+            A kind of model that a later release predicts with.
+        """
+        model = ModelFolder.open(model_folder)
+        n_channels, n_classes = model.n_channels, model.n_classes
+        chosen_folds = _chosen_folds(model, folds, checkpoint)
+        torch_device, device_sentence = choose_device(device)
+        dtype, precision_sentence = choose_precision(precision, torch_device)
+        files = [model.file(fold, checkpoint) for fold in chosen_folds]
+        loaded = [load(file) for file in files]
+        name = _configuration_name(model, loaded, [str(file) for file in files])
+        configuration = model.plan.configuration(name)
+        if configuration.previous_stage:
+            raise NotYet(f"predicting with {name}, a cascade's second stage,")
+        network = build_network(
+            configuration, n_channels, n_classes, deep_supervision=False, initialize=False
+        )
+        for one, file in zip(loaded, files, strict=True):
+            load_weights(network, one, configuration, file=file)
+        allowed = loaded[0].get("inference_allowed_mirroring_axes") or ()
+        on = mirroring if mirroring is not None else torch_device.type != "cpu"
+        axes = tuple(int(axis) for axis in allowed) if on else ()
+        network.eval()
+        return cls(
+            model,
+            configuration,
+            chosen_folds,
+            torch_device,
+            dtype,
+            axes,
+            (
+                _model_sentence(name, chosen_folds, checkpoint),
+                device_sentence,
+                precision_sentence,
+                _mirroring_sentence(mirroring, axes, len(allowed), torch_device),
+            ),
+            network,
+            tuple(plain_names(one["network_weights"]) for one in loaded),
+        )
+
+    @property
+    def n_channels(self) -> int:
+        """Channels an image must have."""
+        return self._network.n_channels
+
+    @property
+    def n_classes(self) -> int:
+        """Classes that are predicted, background included."""
+        return self._network.n_classes
+
+    def predict(
+        self,
+        image: Volume,
+        *,
+        probabilities: bool = False,
+        progress: Progress | None = None,
+        should_stop: ShouldStop | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> Prediction:
+        """Predict one image.
+
+        Parameters
+        ----------
+        image
+            (C, Z, Y, X).
+        probabilities
+            Also give the softmax.
+        progress
+            Called with (tiles done, tiles in all) over all folds.
+        should_stop
+            Asked before every pass through the network.
+
+        Raises
+        ------
+        ChannelMismatch
+            The image has another number of channels than the model.
+        Cancelled
+            `should_stop` said so.
+        """
+        self.check_channels(image)
+        seconds: dict[str, float] = {}
+        with _timed(seconds, "prepare"):
+            prepared = prepare(image, None, self.model.plan, self.configuration)
+        with _timed(seconds, "network"):
+            logits = self.logits(
+                torch.from_numpy(prepared.data), progress=progress, should_stop=should_stop, say=say
+            )
+        with _timed(seconds, "export"):
+            result = to_source_grid(
+                logits,
+                prepared.properties,
+                self.model.plan,
+                self.configuration,
+                probabilities=probabilities,
+            )
+        return Prediction(result.labels, result.probabilities, seconds)
+
+    def check_channels(self, image: Volume) -> None:
+        """Raise `ChannelMismatch` unless the image has the model's number of channels."""
+        if image.n_channels != self.n_channels or image.is_labels:
+            raise ChannelMismatch(
+                image.file or "the image",
+                expected=f"{self.n_channels} channels, as the model was trained with",
+                got="a label map" if image.is_labels else str(image.n_channels),
+                advice="give the channels in the model's order, as one 4-D file or as files "
+                "ending in _0000, _0001, …",
+            )
+
+    def logits(
+        self,
+        data: torch.Tensor,
+        *,
+        progress: Progress | None = None,
+        should_stop: ShouldStop | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> torch.Tensor:
+        """Logits (K, z, y, x) of a prepared image (C, z, y, x), averaged over the folds."""
+        n = len(self._weights)
+        mean: torch.Tensor | None = None
+        for index in range(n):
+            self._use_fold(index)
+
+            def tell(done: int, total: int, before: int = index) -> None:
+                if progress:
+                    progress(before * total + done, n * total)
+
+            found = predict_logits(
+                self._network,
+                data,
+                self.configuration.patch_size,
+                self.n_classes,
+                mirror_axes=self.mirror_axes,
+                device=self.device,
+                precision=self.precision,
+                progress=tell,
+                should_stop=should_stop,
+                say=say,
+            )
+            mean = found if mean is None else mean.add_(found)
+        assert mean is not None
+        return mean.div_(n) if n > 1 else mean
+
+    def _use_fold(self, index: int) -> None:
+        if self._loaded != index:
+            self._network.load_state_dict(self._weights[index], assign=True)
+            self._network.to(self.device)
+            self._loaded = index
+
+
+def _chosen_folds(
+    model: ModelFolder, folds: Sequence[Fold] | None, checkpoint: str
+) -> tuple[Fold, ...]:
+    """The folds asked for, else those there are; the checkpoint of each is looked up later."""
+    if folds:
+        return tuple(int(f) if str(f).isdecimal() else str(f) for f in folds)
+    return model.folds(checkpoint) or (0,)
+
+
+def _configuration_name(
+    model: ModelFolder, loaded: Sequence[Mapping[str, Any]], files: Sequence[str]
+) -> str:
+    """The one configuration of all folds."""
+    names = [configuration_of(one) or model.configuration_name for one in loaded]
+    for name, file in zip(names, files, strict=True):
+        if name != names[0]:
+            raise BadCheckpoint(
+                file,
+                expected=f"the configuration {names[0]}, as in the first fold",
+                got=name,
+                advice="predict with folds of one configuration",
+            )
+    return names[0]
+
+
+def _model_sentence(name: str, folds: Sequence[Fold], checkpoint: str) -> str:
+    listed = ", ".join(map(str, folds))
+    plural = "the mean of folds" if len(folds) > 1 else "fold"
+    return f"Predicting with {name}, {plural} {listed} ({checkpoint} checkpoint)."
+
+
+def _mirroring_sentence(
+    asked: bool | None, axes: Sequence[int], n_allowed: int, device: torch.device
+) -> str:
+    times = 2**n_allowed
+    if axes:
+        return f"Mirroring is on: every patch is predicted {times} times and averaged."
+    if n_allowed == 0:
+        return "Mirroring is off: the model was trained without it."
+    if asked is None:
+        return f"Mirroring is off: on a {device.type.upper()} it would take {times} times as long."
+    return "Mirroring is off, as asked."
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[stage] = time.perf_counter() - start
