@@ -1,7 +1,7 @@
 """Opening a pickle that can only build numbers, text, arrays and containers.
 
 nnU-Net v1 keeps its plans as pickles, and an ordinary unpickler runs whatever a
-pickle asks for. This one knows six names, none of which is a real class of
+pickle asks for. This one knows seven names, none of which is a real class of
 numpy: anything else is refused before it is looked up.
 """
 
@@ -65,6 +65,17 @@ class _Scalar:
         return np.frombuffer(data, dtype, count=1)[0]
 
 
+class _FromBuffer:
+    """numpy's `_frombuffer`: how protocol 5 writes an array."""
+
+    __slots__ = ()
+
+    def __call__(self, data: object, dtype: object, shape: Any, order: Any = "C") -> Any:
+        if not isinstance(data, bytes | bytearray) or not isinstance(dtype, np.dtype):
+            raise pickle.UnpicklingError("an unusual array")
+        return np.frombuffer(bytes(data), dtype).reshape(shape, order=order)
+
+
 class _Encode:
     """`_codecs.encode`, with which old pickle protocols write bytes."""
 
@@ -85,6 +96,8 @@ _KNOWN: dict[tuple[str, str], Any] = {
 for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):
     _KNOWN[_module, "_reconstruct"] = _Reconstruct()
     _KNOWN[_module, "scalar"] = _Scalar()
+for _module in ("numpy.core.numeric", "numpy._core.numeric"):
+    _KNOWN[_module, "_frombuffer"] = _FromBuffer()
 
 
 class _Refused(pickle.UnpicklingError):
