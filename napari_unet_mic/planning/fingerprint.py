@@ -19,6 +19,7 @@ from napari_unet_mic.data.files import read_json, write_json
 from napari_unet_mic.errors import BadDataset, BadInput, Cancelled
 
 FOREGROUND_VOXELS = 10**8  # nnU-Net writes 10e7: drawn in all, shared evenly by the cases
+DRAWN_AT_ONCE = 2**22
 SEED = 1234
 STATISTICS = ("mean", "median", "std", "min", "max", "percentile_99_5", "percentile_00_5")
 
@@ -159,9 +160,11 @@ def _case_facts(dataset: Dataset, case: Case, n_drawn: int) -> _CaseFacts:
                 advice="replace them in the image",
             )
         drawn = np.zeros(len(inside), np.int64)
-        if len(inside):
-            picks = generator.choice(len(inside), n_drawn, replace=True)
-            drawn = np.bincount(picks, minlength=len(inside))
+        # drawn in pieces, which gives the same draws and bounds the memory
+        for start in range(0, n_drawn if len(inside) else 0, DRAWN_AT_ONCE):
+            n_now = min(DRAWN_AT_ONCE, n_drawn - start)
+            picks = generator.choice(len(inside), n_now, replace=True)
+            drawn += np.bincount(picks, minlength=len(inside))
         distinct, where = np.unique(inside[drawn > 0], return_inverse=True)
         values.append(distinct)
         counts.append(np.bincount(where, drawn[drawn > 0], len(distinct)).astype(np.int64))

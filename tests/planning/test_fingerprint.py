@@ -73,6 +73,7 @@ def test_statistics_equal_numpys_over_the_drawn_voxels(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("napari_unet_mic.planning.fingerprint.FOREGROUND_VOXELS", 300)
+    monkeypatch.setattr("napari_unet_mic.planning.fingerprint.DRAWN_AT_ONCE", 33)
     drawn = []
     for values in ((10, 20), (30, 40)):
         generator = np.random.RandomState(1234)
