@@ -3,86 +3,28 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
 
 from napari_unet_mic.data.volume import Volume
 from napari_unet_mic.errors import BadInput, BadPlan, ChannelMismatch, GridMismatch
-from napari_unet_mic.planning.plan import Configuration, Plan, plan_of
+from napari_unet_mic.planning.plan import Configuration, Plan
 from napari_unet_mic.preprocessing.pipeline import Properties, prepare
 
 
-def make_plan(
-    *,
-    spacing: tuple[float, ...] = (1.0, 1.0, 1.0),
-    schemes: tuple[str, ...] = ("NoNormalization",),
-    masks: tuple[bool, ...] | None = None,
-    transpose: tuple[int, int, int] = (0, 1, 2),
-    **options: Any,
-) -> tuple[Plan, Configuration]:
-    """A plan with one configuration, of a network that nothing here asks about."""
-    ndim = len(spacing)
-    convolution = {2: "torch.nn.modules.conv.Conv2d", 3: "torch.nn.modules.conv.Conv3d"}[ndim]
-    norm = convolution.replace("conv.Conv", "instancenorm.InstanceNorm")
-    configuration = {
-        "data_identifier": "x",
-        "preprocessor_name": "DefaultPreprocessor",
-        "batch_size": 2,
-        "patch_size": [8] * ndim,
-        "median_image_size_in_voxels": [8.0] * ndim,
-        "spacing": list(spacing),
-        "normalization_schemes": list(schemes),
-        "use_mask_for_norm": list(masks or [False] * len(schemes)),
-        "batch_dice": False,
-        "architecture": {
-            "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
-            "arch_kwargs": {
-                "n_stages": 2,
-                "features_per_stage": [4, 8],
-                "conv_op": convolution,
-                "kernel_sizes": [[3] * ndim] * 2,
-                "strides": [[1] * ndim, [2] * ndim],
-                "n_conv_per_stage": [2, 2],
-                "n_conv_per_stage_decoder": [2],
-                "conv_bias": True,
-                "norm_op": norm,
-                "norm_op_kwargs": {"eps": 1e-05, "affine": True},
-                "dropout_op": None,
-                "dropout_op_kwargs": None,
-                "nonlin": "torch.nn.LeakyReLU",
-                "nonlin_kwargs": {"inplace": True},
-            },
-            "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
-        },
-        **options,
-    }
-    backward = [transpose.index(axis) for axis in range(3)]
-    channels = {str(index): {"mean": 0.0, "std": 1.0} for index in range(len(schemes))}
-    plan = plan_of(
-        {
-            "dataset_name": "D",
-            "plans_name": "P",
-            "original_median_spacing_after_transp": [1.0, 1.0, 1.0],
-            "original_median_shape_after_transp": [8, 8, 8],
-            "image_reader_writer": "SimpleITKIO",
-            "transpose_forward": list(transpose),
-            "transpose_backward": backward,
-            "experiment_planner_used": "ExperimentPlanner",
-            "label_manager": "LabelManager",
-            "foreground_intensity_properties_per_channel": channels,
-            "configurations": {"c": configuration},
-        }
-    )
-    return plan, plan.configuration("c")
+class PlanMaker(Protocol):
+    """What the fixture `make_plan` gives."""
+
+    def __call__(self, **options: Any) -> tuple[Plan, Configuration]: ...
 
 
 def image_of(array: np.ndarray, spacing_mm: tuple[float, ...] = (1, 1, 1)) -> Volume:
     return Volume.from_array(array, spacing_mm=spacing_mm)
 
 
-def test_the_nonzero_box_is_cut_out_and_labels_say_minus_one_outside() -> None:
+def test_the_nonzero_box_is_cut_out_and_labels_say_minus_one_outside(make_plan: PlanMaker) -> None:
     array = np.zeros((1, 5, 6, 7), dtype=np.int16)
     array[0, 1:4, 2:5, 3:6] = 5
     array[0, 2, 3, 4] = 0  # a hole inside, filled
@@ -102,7 +44,7 @@ def test_the_nonzero_box_is_cut_out_and_labels_say_minus_one_outside() -> None:
     assert (prepared.labels == -1).sum() == 1
 
 
-def test_an_empty_image_stays_whole() -> None:
+def test_an_empty_image_stays_whole(make_plan: PlanMaker) -> None:
     array = np.zeros((1, 3, 4, 5), dtype=np.float32)
     prepared = prepare(image_of(array), None, *make_plan(schemes=("ZScoreNormalization",)))
     assert prepared.data.shape == (1, 3, 4, 5)
@@ -110,7 +52,7 @@ def test_an_empty_image_stays_whole() -> None:
     assert prepared.labels is None
 
 
-def test_axes_follow_the_plan_and_anisotropic_spacing_with_them() -> None:
+def test_axes_follow_the_plan_and_anisotropic_spacing_with_them(make_plan: PlanMaker) -> None:
     array = np.arange(2 * 4 * 6, dtype=np.float32).reshape(1, 2, 4, 6) + 1
     plan, configuration = make_plan(spacing=(2.0, 4.0, 1.0), transpose=(2, 0, 1))
     prepared = prepare(image_of(array, (4, 1, 2)), None, plan, configuration)
@@ -120,14 +62,16 @@ def test_axes_follow_the_plan_and_anisotropic_spacing_with_them() -> None:
     np.testing.assert_array_equal(prepared.data[0], array[0].transpose(2, 0, 1))
 
 
-def test_a_2d_configuration_keeps_the_first_axis_spacing() -> None:
+def test_a_2d_configuration_keeps_the_first_axis_spacing(make_plan: PlanMaker) -> None:
     array = np.ones((1, 3, 4, 4), dtype=np.float32)
     prepared = prepare(image_of(array, (5, 1, 1)), None, *make_plan(spacing=(0.5, 2.0)))
     assert prepared.properties.target_spacing_mm == (5, 0.5, 2)
     assert prepared.properties.shape == (3, 8, 2)
 
 
-def test_normalisation_comes_before_resampling_and_looks_inside_the_mask() -> None:
+def test_normalisation_comes_before_resampling_and_looks_inside_the_mask(
+    make_plan: PlanMaker,
+) -> None:
     array = np.zeros((1, 1, 2, 4), dtype=np.float32)
     array[0, 0, 0] = [0, 1, 3, 3]
     array[0, 0, 1] = [1, 1, 3, 3]
@@ -138,14 +82,14 @@ def test_normalisation_comes_before_resampling_and_looks_inside_the_mask() -> No
     np.testing.assert_allclose(data[0, 1], (1 - inside.mean()) / inside.std(), atol=1e-6)
 
 
-def test_the_source_is_left_as_it_was() -> None:
+def test_the_source_is_left_as_it_was(make_plan: PlanMaker) -> None:
     array = np.random.default_rng(0).standard_normal((1, 4, 4, 4)).astype(np.float32)
     before = array.copy()
     prepare(image_of(array), None, *make_plan(schemes=("ZScoreNormalization",)))
     np.testing.assert_array_equal(array, before)
 
 
-def test_properties_survive_json() -> None:
+def test_properties_survive_json(make_plan: PlanMaker) -> None:
     array = np.ones((1, 3, 4, 4), dtype=np.float32)
     properties = prepare(image_of(array, (5, 1, 1)), None, *make_plan()).properties
     assert Properties.from_json(json.loads(json.dumps(properties.to_json()))) == properties
@@ -153,32 +97,32 @@ def test_properties_survive_json() -> None:
         Properties.from_json({**properties.to_json(), "format_version": 99})
 
 
-def test_another_number_of_channels_is_an_error() -> None:
+def test_another_number_of_channels_is_an_error(make_plan: PlanMaker) -> None:
     image = replace(image_of(np.ones((2, 3, 3, 3))), file=Path("a.nii.gz"))
     with pytest.raises(ChannelMismatch, match=r"a\.nii\.gz: expected 1 channels.*got 2"):
         prepare(image, None, *make_plan())
 
 
-def test_labels_on_another_grid_are_an_error() -> None:
+def test_labels_on_another_grid_are_an_error(make_plan: PlanMaker) -> None:
     labels = image_of(np.zeros((3, 3, 4), dtype=np.uint8))
     with pytest.raises(GridMismatch, match=r"\(3, 3, 4\)"):
         prepare(image_of(np.ones((1, 3, 3, 3))), labels, *make_plan())
 
 
-def test_nan_is_an_error() -> None:
+def test_nan_is_an_error(make_plan: PlanMaker) -> None:
     array = np.ones((1, 2, 2, 2), dtype=np.float32)
     array[0, 0, 0, 0] = np.nan
     with pytest.raises(BadInput, match="1 voxels of channel 0"):
         prepare(image_of(array), None, *make_plan())
 
 
-def test_a_case_thinner_than_a_target_voxel_is_an_error() -> None:
+def test_a_case_thinner_than_a_target_voxel_is_an_error(make_plan: PlanMaker) -> None:
     image = image_of(np.ones((1, 1, 4, 4)), (0.1, 1, 1))
     with pytest.raises(BadInput, match="at least one voxel of 5 × 1 × 1 mm"):
         prepare(image, None, *make_plan(spacing=(5.0, 1.0, 1.0)))
 
 
-def test_orders_we_do_not_have_are_a_bad_plan() -> None:
+def test_orders_we_do_not_have_are_a_bad_plan(make_plan: PlanMaker) -> None:
     plan, configuration = make_plan(
         spacing=(0.5, 1.0, 1.0),
         resampling_fn_data_kwargs={"is_seg": False, "order": 2, "order_z": 0},
