@@ -18,11 +18,11 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QShowEvent, QWheelEvent
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QWidget
 
+from napari_unet_mic.gui.colours import class_colour, hexadecimal
 from napari_unet_mic.gui.history import Curve, Snapshot
 
 TRAIN_COLOUR, VALIDATION_COLOUR = "#56b4e9", "#e69f00"
 """Okabe and Ito's sky blue and orange: told apart by the colour-blind, seen on both themes."""
-CLASS_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 WAIT_FOR_IMPORT_MS = 40
 
 
@@ -37,9 +37,9 @@ class Line:
     faint: bool = False
 
 
-def class_colour(value: int) -> str:
-    """Return a colour-blind safe colour for a class, the same for the same value."""
-    return CLASS_COLOURS[(value - 1) % len(CLASS_COLOURS)]
+def line_colour(value: int) -> str:
+    """Return the colour that a class has in every view, as ``#rrggbb``."""
+    return hexadecimal(class_colour(value))
 
 
 def lines_of(
@@ -74,7 +74,7 @@ class LiveCurves(QWidget):
     """
 
     def __init__(
-        self, colour_of: Callable[[int], str] = class_colour, parent: QWidget | None = None
+        self, colour_of: Callable[[int], str] = line_colour, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
         self._colour_of = colour_of

@@ -4,8 +4,8 @@ from napari_unet_mic.gui.history import Snapshot
 from napari_unet_mic.gui.plots import (
     TRAIN_COLOUR,
     LiveCurves,
-    class_colour,
     legend_html,
+    line_colour,
     lines_of,
 )
 
@@ -24,23 +24,18 @@ def shot(**changes):
 
 
 def test_lines_of_a_run_and_of_one_for_comparison():
-    names = [line.name for line in lines_of(shot(), class_colour)]
+    names = [line.name for line in lines_of(shot(), line_colour)]
     assert names == ["", "train", "validation", "liver", "cancer"]
 
-    other = [line.name for line in lines_of(shot(), class_colour, other_run=True)]
+    other = [line.name for line in lines_of(shot(), line_colour, other_run=True)]
     assert other == ["train", "validation", "liver", "cancer"]
 
 
 def test_legend_names_each_curve_once():
-    html = legend_html("Loss", lines_of(shot(), class_colour)[:3])
+    html = legend_html("Loss", lines_of(shot(), line_colour)[:3])
 
     assert html.count("━") == 2
     assert TRAIN_COLOUR in html
-
-
-def test_class_colours_differ_and_last():
-    assert class_colour(1) != class_colour(2)
-    assert class_colour(8) == class_colour(1)
 
 
 def test_curves_are_drawn_when_seen_and_log_leaves_out_what_is_not_positive(qtbot):
