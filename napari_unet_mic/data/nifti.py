@@ -48,7 +48,7 @@ def open_nifti(path: Path) -> Any:
             path, expected=KIND, got="a file of another kind", advice="convert it to NIfTI"
         )
     try:
-        image = nib.load(path)
+        image = nib.load(path, mmap=False)  # a mapped file could not be replaced on Windows
     except PermissionError as error:
         raise unreadable(path, KIND, error) from error
     except (*_BAD_HEADER, *_BROKEN) as error:
@@ -175,7 +175,7 @@ def read_voxels(path: Path, image: Any) -> Array:
         )
     _check_size(path, math.prod(shape) * stored.itemsize)
     try:
-        raw = np.asarray(image.dataobj.get_unscaled())
+        raw = _stored(image).reshape(shape, order="F")
     except _BROKEN as error:
         halved = isinstance(error, FileNotFoundError)
         raise UnreadableFile(
@@ -184,7 +184,31 @@ def read_voxels(path: Path, image: Any) -> Array:
             got="no voxels (the .img half is missing)" if halved else "a truncated or damaged file",
             advice="put both files into one folder" if halved else "copy it again",
         ) from error
-    return _scaled(raw.reshape(shape, order="F"), image.dataobj.slope, image.dataobj.inter)
+    return _scaled(raw, image.dataobj.slope, image.dataobj.inter)
+
+
+def _stored(image: Any) -> Array:
+    """Return the stored values; of a gzip file perhaps read-only.
+
+    nibabel stops at the last voxel and never sees the checksum behind it, so a compressed
+    file is unpacked whole here: a flipped bit must not become a tumour.
+    """
+    proxy, file = image.dataobj, image.file_map["image"].filename
+    if not str(file).endswith(".gz"):
+        return np.asarray(proxy.get_unscaled())
+    content = _unpacked(Path(file).read_bytes())
+    n_bytes = math.prod(proxy.shape) * proxy.dtype.itemsize
+    if len(content) < proxy.offset + n_bytes:
+        raise EOFError
+    return np.ndarray(proxy.shape, proxy.dtype, buffer=content, offset=proxy.offset, order="F")
+
+
+def _unpacked(packed: bytes) -> bytes:
+    member = zlib.decompressobj(wbits=31)
+    content = member.decompress(packed)
+    if not member.eof:
+        raise EOFError
+    return gzip.decompress(packed) if member.unused_data.strip(b"\0") else content
 
 
 def _check_size(path: Path, n_bytes: int) -> None:
@@ -205,7 +229,7 @@ def _scaled(raw: Array, slope: float, inter: float) -> Array:
     """Apply slope and intercept in this machine's byte order; float64 only while it works."""
     dtype = raw.dtype.newbyteorder("=") if raw.dtype.itemsize <= 8 else np.dtype(np.float64)
     if slope == 1.0 and inter == 0.0:
-        return raw.astype(dtype, order="F", copy=False)
+        return raw.astype(dtype, order="F", copy=raw.base is not None)
     exact_in_float32 = dtype.itemsize <= 2 or dtype == np.float32
     values = np.empty(raw.shape, dtype=np.float32 if exact_in_float32 else np.float64, order="F")
     with np.errstate(over="ignore", invalid="ignore"):  # stored infinities and NaN stay so
