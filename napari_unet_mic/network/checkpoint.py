@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -211,7 +212,9 @@ def load(file: str | os.PathLike[str]) -> dict[str, Any]:
             advice="fetch the real file with `git lfs pull`",
         )
     try:
-        with torch.serialization.safe_globals(_ALLOWED):
+        with torch.serialization.safe_globals(_ALLOWED), warnings.catch_warnings():
+            # a plain pickle: what is wrong with it is said below
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")
             checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refused(file, str(error)) from error
