@@ -114,18 +114,21 @@ def _sample(
     prediction = imperfect_prediction(reference, seed=1)
     layers: list[Any] = image_tuples(image, case=name, channel_names=channels)
     for volume, role in ((prediction, "prediction"), (reference, "reference")):
-        layer = labels_tuple(volume, name=f"{name} {role}", role=role, case=name, classes=classes)
-        if role == "reference":
-            layer[1].update(contour=1, opacity=1.0)
-        layers.append(layer)
-    QTimer.singleShot(0, _suggest_pair)
+        title = f"{name} {role}"
+        layers.append(labels_tuple(volume, name=title, role=role, case=name, classes=classes))
+    QTimer.singleShot(0, _arrange_sample)
     return layers
 
 
-def _suggest_pair() -> None:
-    """Let an inspector that is open look at what was just added."""
+def _arrange_sample() -> None:
+    """Draw the sample's reference as a contour; let an inspector that is open look at it."""
+    from napari_unet_mic.gui import layers
+
     viewer = napari.current_viewer()
     if viewer is not None:
+        newest = {layers.role_of(layer): layer for layer in viewer.layers}
+        if "reference" in newest and "prediction" in newest:
+            layers.show_pair(newest["reference"], newest["prediction"])
         App.of(viewer).suggest_pair()
 
 

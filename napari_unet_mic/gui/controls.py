@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QLabel, QSizePolicy, QToolButton
+from qtpy.QtWidgets import QLabel, QPushButton, QSizePolicy
 
 from napari_unet_mic.gui.state import State
 
@@ -31,21 +31,15 @@ class MessageLine(QLabel):
         self.setVisible(bool(text))
 
 
-class CommandButton(QToolButton):
+class CommandButton(QPushButton):
     """Copies the shell command that does the same as its panel."""
 
     def __init__(self, command: Callable[[], str], say: Callable[[str], None]) -> None:
-        super().__init__()
+        super().__init__("copy command")
         self._command = command
         self._say = say
-        self.setText("copy command")
         self.setToolTip("Copy the unet-mic command that does the same in a terminal")
         self.clicked.connect(self._on_clicked)
-
-    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Leave room for the text in napari's theme, which cuts tool buttons to icons."""
-        width = self.fontMetrics().horizontalAdvance(self.text()) + 14
-        return QSize(width, super().sizeHint().height())
 
     def _on_clicked(self) -> None:
         text = self._command()

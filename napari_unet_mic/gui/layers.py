@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -142,6 +143,12 @@ def classes_of(layer: Layer) -> Mapping[int, str]:
     return source.classes if source else {}
 
 
+def file_of(layer: Layer) -> Path | None:
+    """Return the file a layer was read from, when that is known."""
+    source = source_of(layer)
+    return source.volume.file if source and source.volume else None
+
+
 def layer_named(viewer: Viewer, name: str) -> Layer | None:
     """Return the layer of that name, or None."""
     return viewer.layers[name] if name and name in viewer.layers else None
@@ -166,17 +173,19 @@ def add(viewer: Viewer, tuples: Sequence[LayerTuple]) -> list[Layer]:
 def watch_edits(layer: Labels) -> None:
     """Remember in the layer's metadata that somebody painted (for questions before closing)."""
 
-    def on_edited() -> None:
-        layer.metadata[EDITED] = True
-
-    layer.events.paint.connect(on_edited)
-    layer.events.labels_update.connect(on_edited)
-    layer.metadata[EDITED] = False
+    layer.events.paint.connect(lambda: mark_edited(layer))
+    layer.events.labels_update.connect(lambda: mark_edited(layer))
+    mark_saved(layer)
 
 
 def is_edited(layer: Layer) -> bool:
     """Return whether a labels layer was painted on since it was opened or saved."""
     return bool(layer.metadata.get(EDITED))
+
+
+def mark_edited(layer: Layer) -> None:
+    """Remember that a layer holds something that is on no disk."""
+    layer.metadata[EDITED] = True
 
 
 def mark_saved(layer: Layer) -> None:

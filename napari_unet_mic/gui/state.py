@@ -7,8 +7,9 @@ emitted on the thread that assigned it, which must be the GUI thread.
 
 from __future__ import annotations
 
+import math
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -29,8 +30,8 @@ class OpenCase:
     """A case whose image and reference have been read."""
 
     case: Case
-    image: Volume
-    reference: Volume | None
+    image: Volume = field(repr=False)
+    reference: Volume | None = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -43,8 +44,8 @@ class Comparison:
     """One reference layer against one prediction layer.
 
     `table` is (K, K) int64: rows true class, columns predicted class, cells voxels; row and
-    column r stand for `class_values[r]`. `codes` holds row * K + column for every voxel, in
-    the layers' own (display) axes.
+    column r stand for ``class_values[r]``. `codes` holds ``true * n_codes + predicted`` (class
+    values) of every voxel, along the layers' own axes; it is brought up to date in place.
     """
 
     reference_layer: str
@@ -53,8 +54,20 @@ class Comparison:
     class_names: tuple[str, ...]
     table: npt.NDArray[np.int64]
     scores: tuple[ClassScore, ...]
-    voxel_ml: float
-    codes: npt.NDArray[Any]
+    spacing_mm: tuple[float, ...]
+    codes: npt.NDArray[Any] = field(repr=False)
+    n_codes: int
+    ignore: int | None = None
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel in millilitres."""
+        return math.prod(self.spacing_mm) / 1000.0
+
+    def code(self, true_row: int, predicted_column: int) -> int:
+        """Return the code of a cell of the table."""
+        true, predicted = self.class_values[true_row], self.class_values[predicted_column]
+        return true * self.n_codes + predicted
 
 
 @dataclass(eq=False)

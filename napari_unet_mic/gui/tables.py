@@ -6,7 +6,8 @@ behind it, and emit the row and column of the frame that was clicked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -60,6 +61,7 @@ class TableModel(QAbstractTableModel):
         self.swatch_of: Cell | None = None
         self.shade_of: Cell | None = None
         self.tooltip_of: Cell | None = None
+        self.header_colour_of: Callable[[int], RGBA | None] | None = None
         self.row_icons: list[QIcon] | None = None
         self.column_icons: list[QIcon] | None = None
 
@@ -74,6 +76,12 @@ class TableModel(QAbstractTableModel):
         self.beginResetModel()
         self.frame = frame
         self.endResetModel()
+
+    def replace_row(self, row: int, values: Sequence[Any]) -> None:
+        """Show other values in one row."""
+        for column, value in enumerate(values):
+            self.frame.iat[row, column] = value
+        self.dataChanged.emit(self.index(row, 0), self.index(row, len(values) - 1))
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
         """Rows of the frame."""
@@ -114,6 +122,9 @@ class TableModel(QAbstractTableModel):
             if self.row_headers and section < len(self.row_headers):
                 return self.row_headers[section]
         if role == Qt.ItemDataRole.DecorationRole:
+            if horizontal and self.header_colour_of is not None:
+                colour = self.header_colour_of(section)
+                return None if colour is None else swatch(colour)
             icons = self.column_icons if horizontal else self.row_icons
             return icons[section] if icons and section < len(icons) else None
         if role == Qt.ItemDataRole.ToolTipRole and horizontal and section < self.columnCount():
@@ -133,7 +144,7 @@ class TableModel(QAbstractTableModel):
         if is_missing(value):
             return None
         if isinstance(value, tuple):
-            return float(sum(value))
+            return float(math.prod(value))
         return value if isinstance(value, str) else float(value)
 
 
@@ -224,6 +235,15 @@ class TableView(QTableView):
         index = self._proxy.mapFromSource(self.table.index(row, column))
         if index.isValid():
             self.setCurrentIndex(index)
+
+    def current_row(self) -> int:
+        """Row of the frame that is selected, -1 when none is."""
+        return self._proxy.mapToSource(self.currentIndex()).row()
+
+    def selected_rows(self) -> list[int]:
+        """Rows of the frame that are selected."""
+        indexes = self.selectionModel().selectedRows()
+        return [self._proxy.mapToSource(index).row() for index in indexes]
 
     def visible_rows(self) -> list[int]:
         """Rows of the frame in the order in which they are shown."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtCore import QEvent, QObject, QSize, QTimer
 from qtpy.QtWidgets import QSizePolicy, QTabWidget, QWidget
 
 from napari_unet_mic.gui.app import PANELS, dock_of
@@ -24,13 +24,17 @@ class Workbench(QTabWidget):
     def __init__(self, app: App) -> None:
         super().__init__()
         self._app = app
-        self.setDocumentMode(True)
+        self.setContentsMargins(0, 4, 0, 0)
         self.setUsesScrollButtons(True)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.currentChanged.connect(self._on_tab_changed)
         for name in TABS:
             self.addTab(QWidget(), PANELS[name])
         self._on_tab_changed(0)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Ask for the width that a table of cases needs."""
+        return QSize(410, 480)
 
     def choose(self, panel: QWidget) -> None:
         """Bring a panel's tab to the front when it is one of ours."""

@@ -1,0 +1,224 @@
+"""The inspector's tables: per class, confusion table, flat list, regions.
+
+A `Comparison` or regions enter; data frames with their formats, swatches and shades leave.
+Rows and columns of the confusion table are positions in `Comparison.class_values`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from qtpy.QtCore import Qt
+
+from napari_unet_mic.evaluation.mistakes import Region
+from napari_unet_mic.gui.colours import RGBA, class_colour, pair_colour
+from napari_unet_mic.gui.state import Comparison
+from napari_unet_mic.gui.tables import TableModel, swatch, thousands
+
+VIEWS = ("voxels", "% of true", "% of predicted", "ml")
+_STATES = {
+    "present": "",
+    "absent": "absent",
+    "missed": "missed",
+    "spurious": "spurious",
+}
+_STATE_TIPS = {
+    "absent": "This class is in neither map: there is nothing to score",
+    "missed": "The reference has this class, the prediction has none of it",
+    "spurious": "The prediction has this class, the reference has none of it",
+}
+
+
+def millilitres(value: float) -> str:
+    """Return a volume with three significant digits: 0.46, 12.3, 1 480."""
+    if value >= 100:
+        return thousands(round(value))
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.095 or value == 0 else f"{value:.3f}"
+
+
+def class_model() -> TableModel:
+    """Return the model of the table with one row per class."""
+    model = TableModel(
+        {
+            "IoU": lambda value: f"{value:.4f}",
+            "Dice": lambda value: f"{value:.4f}",
+            "true ml": millilitres,
+            "pred ml": millilitres,
+        }
+    )
+    model.tooltips = {
+        "IoU": "Overlap: voxels both maps have, of all voxels one of them has (Jaccard index)",
+        "Dice": "Overlap: twice the voxels both maps have, of the sum of both sizes",
+        "true ml": "Volume of the class in the reference",
+        "pred ml": "Volume of the class in the prediction",
+        "note": "absent: in neither map; missed: only in the reference; "
+        "spurious: only in the prediction",
+    }
+    return model
+
+
+def show_classes(model: TableModel, comparison: Comparison | None) -> None:
+    """Fill the table with one row per class."""
+    if comparison is None:
+        model.set_frame(pd.DataFrame())
+        return
+    ml = comparison.voxel_ml
+    rows = [
+        {
+            "class": name,
+            "IoU": score.iou,
+            "Dice": score.dice,
+            "true ml": score.n_ref * ml,
+            "pred ml": score.n_pred * ml,
+            "note": _STATES[score.state],
+        }
+        for name, score in zip(comparison.class_names, comparison.scores, strict=True)
+    ]
+    frame = pd.DataFrame(rows, dtype=object)
+    values, scores = comparison.class_values, comparison.scores
+    model.swatch_of = lambda row, column: class_colour(values[row]) if column == 0 else None
+    model.tooltip_of = lambda row, _: (
+        f"{comparison.class_names[row]} (value {values[row]}): TP {scores[row].tp}, "
+        f"FP {scores[row].fp}, FN {scores[row].fn} voxels. "
+        + _STATE_TIPS.get(scores[row].state, "")
+    )
+    model.set_frame(frame)
+
+
+def cells(comparison: Comparison, view: str) -> np.ndarray[Any, np.dtype[Any]]:
+    """Return the (K, K) values of a view; NaN where the share of nothing is asked."""
+    table = comparison.table
+    if view == "ml":
+        return table * comparison.voxel_ml
+    if view == "voxels":
+        return table.astype(float)
+    whole = table.sum(axis=1, keepdims=True) if view == "% of true" else table.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(whole > 0, 100.0 * table / whole, np.nan))
+
+
+def show_confusion(model: TableModel, comparison: Comparison | None, view: str) -> None:
+    """Fill the K x K table: rows true class, columns predicted class, off-diagonal shaded."""
+    if comparison is None:
+        model.row_headers = None
+        model.set_frame(pd.DataFrame())
+        return
+    names = list(comparison.class_names)
+    values = comparison.class_values
+    text = {"voxels": thousands, "ml": millilitres}.get(view, lambda share: f"{share:.2f}")
+    model.formats = dict.fromkeys(names, text)
+    icons = [swatch(class_colour(value)) for value in values]
+    model.row_headers, model.row_icons, model.column_icons = names, icons, icons
+    shade = shades(comparison)
+    model.shade_of = lambda row, column: shade[row][column]
+    model.tooltip_of = lambda row, column: (
+        f"true {names[row]}, predicted {names[column]}: "
+        f"{comparison.table[row, column]} voxels, "
+        f"{comparison.table[row, column] * comparison.voxel_ml:.3g} ml. Click to see them"
+    )
+    frame = pd.DataFrame(cells(comparison, view), columns=list(names))
+    model.set_frame(frame)
+    if model.rowCount():
+        model.headerDataChanged.emit(Qt.Orientation.Vertical, 0, model.rowCount() - 1)
+
+
+def shades(comparison: Comparison) -> list[list[RGBA | None]]:
+    """Return the shade of every cell: errors by their share of all errors, diagonal quiet."""
+    table = comparison.table.astype(float)
+    k = len(table)
+    errors = table.copy()
+    np.fill_diagonal(errors, 0.0)
+    # the class that an error belongs to: the rarer (foreground) of both, or shares vanish
+    sizes = np.minimum(table.sum(axis=1, keepdims=True), table.sum(axis=0, keepdims=True))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(sizes > 0, errors / sizes, 0.0)
+    result: list[list[RGBA | None]] = [[None] * k for _ in range(k)]
+    for row in range(k):
+        for column in range(k):
+            if row == column:
+                result[row][column] = (0.5, 0.5, 0.5, 0.18)
+            elif errors[row, column] > 0:
+                strength = 0.12 + 0.6 * min(1.0, float(share[row, column])) ** 0.5
+                result[row][column] = (0.835, 0.369, 0.0, strength)
+    return result
+
+
+def list_model() -> TableModel:
+    """Return the model of the flat list of cells."""
+    return TableModel({"Number of voxels": thousands, "ml": millilitres})
+
+
+def show_list(model: TableModel, comparison: Comparison | None) -> None:
+    """Fill the flat list "True class, Predicted class, Number of voxels", in table order."""
+    if comparison is None:
+        model.set_frame(pd.DataFrame())
+        return
+    names, k = comparison.class_names, len(comparison.class_values)
+    rows = [
+        {
+            "True class": names[row],
+            "Predicted class": names[column],
+            "Number of voxels": int(comparison.table[row, column]),
+            "ml": float(comparison.table[row, column] * comparison.voxel_ml),
+        }
+        for row in range(k)
+        for column in range(k)
+    ]
+    values = comparison.class_values
+    model.swatch_of = lambda row, column: (
+        class_colour(values[(row // k, row % k)[column]]) if column < 2 else None
+    )
+    model.set_frame(pd.DataFrame(rows, dtype=object))
+
+
+def region_model() -> TableModel:
+    """Return the model of the table of regions."""
+    model = TableModel({"ml": millilitres, "voxels": thousands})
+    model.tooltips = {
+        "#": "Rank by size; the rim comes last",
+        "kind": "missed lesion: nothing of it was found; spurious lesion: nothing true is there; "
+        "swapped class: one class taken for another; inside: deeper than the border; "
+        "rim: within one voxel of the reference's border, taken together",
+        "slice": "The slice on which the region is largest",
+    }
+    return model
+
+
+def show_regions(model: TableModel, regions: Sequence[Region], voxel_ml: float) -> None:
+    """Fill the table of regions, largest first."""
+    rows = [
+        {
+            "#": region.rank,
+            "kind": region.kind,
+            "ml": region.voxels * voxel_ml,
+            "voxels": region.voxels,
+            "slice": region.slice,
+        }
+        for region in regions
+    ]
+    columns = ["#", "kind", "ml", "voxels", "slice"]
+    model.set_frame(pd.DataFrame(rows, columns=columns, dtype=object))
+
+
+def selected_codes(
+    comparison: Comparison, true_class: int | None, predicted_class: int | None
+) -> dict[int, RGBA]:
+    """Return code -> colour of a cell, of a row or column's errors, or of all errors."""
+    values = comparison.class_values
+    chosen: dict[int, RGBA] = {}
+    for row, true in enumerate(values):
+        for column, predicted in enumerate(values):
+            if true_class is not None and true != true_class:
+                continue
+            if predicted_class is not None and predicted != predicted_class:
+                continue
+            if true == predicted and (true_class is None or predicted_class is None):
+                continue
+            code = comparison.code(row, column)
+            chosen[code] = pair_colour(row, column, len(values))
+    return chosen
