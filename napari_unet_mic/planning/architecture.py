@@ -241,9 +241,16 @@ def _check_arguments(
             raise _bad(thing, f"{key} {names}", _short(kwargs[key]))
     if kwargs["nonlin"] not in NONLINEARITIES:
         raise _bad(thing, f"nonlin {NONLINEARITIES[0]}", _short(kwargs["nonlin"]))
-    for key in ("norm_op_kwargs", "nonlin_kwargs"):
-        if not isinstance(kwargs.get(key) or {}, Mapping):
-            raise _bad(thing, f"{key} as an object", _short(kwargs[key]))
+    for key, known in (
+        ("norm_op_kwargs", ("eps", "affine")),
+        ("nonlin_kwargs", ("inplace", "negative_slope")),
+    ):
+        given = kwargs.get(key) or {}
+        numbers = isinstance(given, Mapping) and all(
+            name in known and isinstance(value, bool | int | float) for name, value in given.items()
+        )
+        if not numbers:
+            raise _bad(thing, f"{key} with {' and '.join(known)} at most", _short(given))
 
 
 def _check_stages(

@@ -139,13 +139,15 @@ def prepare(
     BadInput
         When a channel is not finite, or the case vanishes on the new grid.
     BadPlan
-        When the plan asks for a spline order other than 0, 1, 3.
+        When the plan asks for a spline order other than 0, 1, 3, or comes from another reader
+        or from nnU-Net v1.
 
     Notes
     -----
     nnU-Net's ``DefaultPreprocessor.run_case_npy``. The box of the non-zero voxels is that of
     the hole-filled mask too, so holes are filled only where labels or a mask ask for it.
     """
+    plan.check_preparable()
     _check(image, labels, configuration)
     forward = plan.transpose_forward
     channels = image.array.transpose(0, *(axis + 1 for axis in forward))  # (C, z, y, x), a view

@@ -68,6 +68,8 @@ def test_n_poolings_make_n_plus_one_stages(tmp_path: Path, protocol: int) -> Non
     assert one.architecture.kernel_sizes[0] == (1, 3, 3)
     assert one.architecture.network_class == "Generic_UNet"
     assert one.is_v1
+    with pytest.raises(BadPlan, match="nnU-Net v1, which normalises after resampling"):
+        legacy.plan.check_preparable()
     assert one.patch_size == (16, 64, 64)
     assert one.normalization_schemes == ("CTNormalization", "NoNormalization")
     assert one.use_mask_for_norm == (False, True)

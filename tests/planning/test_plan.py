@@ -10,6 +10,7 @@ import pytest
 from napari_unet_mic.errors import BadPlan, UnreadableFile
 from napari_unet_mic.planning.plan import plan_of, read_plan, write_plan
 
+NAN = float("nan")
 Edit = Callable[[dict[str, Any]], Any]
 
 
@@ -121,6 +122,8 @@ REFUSED: list[tuple[str, Edit, str]] = [
         lambda r: fullres(r).update(spacing=[1.0, 1.0]),
         "spacing of 3",
     ),
+    ("spacing that is no number", lambda r: fullres(r).update(spacing=[1, NAN, 1]), "list of num"),
+    ("next stage", lambda r: fullres(r).update(next_stage=5), "next_stage as a name"),
     ("negative spacing", lambda r: fullres(r).update(spacing=[1, -1, 1]), "spacing of 3 positive"),
     ("unknown scheme", lambda r: fullres(r).update(normalization_schemes=["X"]), "RGBTo01"),
     (
@@ -147,6 +150,12 @@ REFUSED: list[tuple[str, Edit, str]] = [
     ),
     ("unknown norm", lambda r: network(r).update(norm_op="x.BatchNorm3d"), "InstanceNorm3d"),
     ("unknown activation", lambda r: network(r).update(nonlin="torch.nn.GELU"), "LeakyReLU"),
+    (
+        "unknown norm argument",
+        lambda r: network(r).update(norm_op_kwargs={"momentum": 1}),
+        "eps and affine",
+    ),
+    ("activation as text", lambda r: network(r).update(nonlin_kwargs="x"), "negative_slope"),
     ("dropout", lambda r: network(r).update(dropout_op="torch.nn.Dropout3d"), "dropout_op None"),
     ("unknown argument", lambda r: network(r).update(attention=True), "attention = True"),
     ("missing kernels", lambda r: network(r).pop("kernel_sizes"), "kernel_sizes"),
@@ -223,10 +232,10 @@ def test_a_plan_of_unknown_networks_only_is_refused(raw: dict[str, Any]) -> None
 
 
 def test_reader_with_another_axis_order(raw: dict[str, Any]) -> None:
-    plan_of(raw).check_reader()
+    plan_of(raw).check_preparable()
     raw["image_reader_writer"] = "NibabelIOWithReorient"
-    with pytest.raises(BadPlan, match="another axis order"):
-        plan_of(raw).check_reader()
+    with pytest.raises(BadPlan, match="NibabelIOWithReorient"):
+        plan_of(raw).check_preparable()
 
 
 @pytest.mark.parametrize("content", ['{"a": ', "[1, 2]", '"text"', "", "null"])
