@@ -305,6 +305,13 @@ def _write(
             got="one that holds another dataset",
             advice="choose another folder",
         )
+    if not 0 <= n_test <= n_cases:
+        raise BadInput(
+            "test set",
+            expected=f"0 to {n_cases} test cases",
+            got=f"{n_test}",
+            advice="write more cases or hold out fewer",
+        )
     cases = [f"{name.removesuffix('Phantom').lower()}_{number:02d}" for number in range(n_cases)]
     for number, case in enumerate(cases):
         image, reference = make_case(1000 * seed + number, shape)
