@@ -26,6 +26,7 @@ from napari_unet_mic.evaluation.result_files import (
     write_evaluation,
 )
 from napari_unet_mic.evaluation.results import CaseResult, ClassMeans, Evaluation, SurfaceScore
+from napari_unet_mic.evaluation.surface import surface_scores
 
 __all__ = [
     "CasePair",
@@ -91,12 +92,23 @@ def compare(
     )
     if classes is not None:
         _check_declared(table, classes, names)
+    scores = {score.value: score for score in scores_of(table)}
+    surfaces = {}
+    if tolerance_mm is not None:
+        surfaces = surface_scores(
+            reference.array,
+            prediction.array,
+            scores,
+            reference.spacing_mm,
+            tolerance_mm=tolerance_mm,
+            ignore=ignore,
+        )
     return CaseResult(
         name,
         names[0],
         names[1],
-        {score.value: score for score in scores_of(table)},
-        {},
+        scores,
+        surfaces,
         table,
         reference.voxel_ml,
         displacement,

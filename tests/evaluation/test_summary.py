@@ -277,3 +277,19 @@ def test_pairs_by_hand(folders):
     pair = CasePair("a", folders[0] / "a.nii.gz", folders[1] / "a.nii.gz")
     found = evaluate_pairs([pair], CLASSES)
     assert found.cases[0].name == "a"
+
+
+def test_surface_figures_are_kept_in_cases_csv(folders, tmp_path):
+    found = evaluate_folders(*folders, tolerance_mm=2.0)
+    found.write(tmp_path / "out")
+    with (tmp_path / "out" / "cases.csv").open() as stream:
+        rows = {(row["case"], row["class"]): row for row in csv.DictReader(stream)}
+    assert rows["a", "0"]["hd95_mm"] == rows["a", "0"]["nsd"] == ""
+    assert float(rows["a", "2"]["hd95_mm"]) == pytest.approx(1.8)  # 0, 0 and 2 mm
+    assert float(rows["a", "2"]["nsd"]) == 1.0
+    assert (rows["b", "2"]["hd95_mm"], rows["b", "2"]["nsd"]) == ("", "0.0")
+    assert rows["c", "2"]["hd95_mm"] == rows["c", "2"]["nsd"] == ""
+    again = read_evaluation(tmp_path / "out")
+    assert again.tolerance_mm == 2.0
+    assert again.class_means == found.class_means
+    assert (again.means_of(2).n_hd95, again.means_of(2).n_nsd) == (1, 2)
