@@ -13,28 +13,22 @@ few dozen planes.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet_mic.preprocessing.indicators import LabelArray, argmax_of_indicators
 from napari_unet_mic.preprocessing.spline import (
     AxisOperator,
     FloatArray,
     axis_operator,
-    linear_corners,
     nearest_index,
 )
 
 ANISOTROPY_THRESHOLD = 3
 """Ratio of spacings above which nnU-Net calls a grid anisotropic."""
-
-LabelArray = NDArray[np.int16]
-# Output voxels of a label map settled at a time.
-_LABEL_SLAB_VOXELS = 8_000_000
 
 
 def resampled_shape(
@@ -276,9 +270,6 @@ def resample_labels(
     -----
     batchgenerators 0.25.5 ``resize_segmentation``: one linear indicator per class, argmax;
     a tie goes to the nearest voxel's class if it is among the tied, else to the smallest.
-    Only voxels whose neighbours differ are computed, so the cost does not grow with the
-    number of classes. Scores are added in scipy's order in float64, since ties are decided
-    by exact equality.
     """
     labels = labels.astype(np.int16, copy=False)
     if tuple(new_shape) == labels.shape:
@@ -290,7 +281,7 @@ def resample_labels(
     if order == 0:
         result = _take(labels, labels.shape, in_plane_shape)
     else:
-        result = _argmax_of_indicators(labels, in_plane_shape)
+        result = argmax_of_indicators(labels, in_plane_shape)
     return _take(result, in_plane_shape, new_shape)
 
 
@@ -299,85 +290,3 @@ def _take(labels: LabelArray, shape: Sequence[int], new_shape: Sequence[int]) ->
         if n_in != n_out:
             labels = labels.take(nearest_index(n_in, n_out), axis=axis)
     return labels
-
-
-@dataclass(frozen=True)
-class _LinearAxis:
-    """Where output voxels lie between input voxels along one axis."""
-
-    nearest: NDArray[np.intp]
-    lower: NDArray[np.intp]
-    upper: NDArray[np.intp]
-    weights: NDArray[np.float64]  # (2, n_out): of lower, of upper
-
-    @classmethod
-    def of(cls, n_in: int, n_out: int) -> _LinearAxis:
-        lower, fraction = linear_corners(n_in, n_out)
-        upper = lower if n_in == n_out else np.minimum(lower + 1, n_in - 1)
-        return cls(nearest_index(n_in, n_out), lower, upper, np.stack([1.0 - fraction, fraction]))
-
-
-def _argmax_of_indicators(labels: LabelArray, new_shape: Sequence[int]) -> LabelArray:
-    axes = [_LinearAxis.of(a, b) for a, b in zip(labels.shape, new_shape, strict=True)]
-    mixed = _cells_with_several_labels(labels, axes)
-    out = np.empty(tuple(new_shape), dtype=np.int16)
-    rows = max(1, _LABEL_SLAB_VOXELS // max(1, int(np.prod(new_shape[1:]))))
-    for start in range(0, new_shape[0], rows):
-        stop = min(start + rows, new_shape[0])
-        slab = _pick(labels, [axes[0].nearest[start:stop], axes[1].nearest, axes[2].nearest])
-        unsure = _pick(mixed, [axes[0].lower[start:stop], axes[1].lower, axes[2].lower])
-        at = np.nonzero(unsure)
-        if len(at[0]):
-            slab[at] = _winner(labels, axes, (at[0] + start, at[1], at[2]), slab[at])
-        out[start:stop] = slab
-    return out
-
-
-def _pick(array: NDArray[Any], index: Sequence[NDArray[np.intp]]) -> NDArray[Any]:
-    return array.take(index[0], axis=0).take(index[1], axis=1).take(index[2], axis=2)
-
-
-def _cells_with_several_labels(
-    labels: LabelArray, axes: Sequence[_LinearAxis]
-) -> NDArray[np.bool_]:
-    """Mark voxels that, with the next one along every resampled axis, hold more than one label."""
-    low = high = labels
-    for axis, along in enumerate(axes):
-        if along.upper is along.lower:
-            continue
-        following = np.minimum(np.arange(labels.shape[axis]) + 1, labels.shape[axis] - 1)
-        low = np.minimum(low, low.take(following, axis=axis))
-        high = np.maximum(high, high.take(following, axis=axis))
-    return np.not_equal(low, high)
-
-
-def _winner(
-    labels: LabelArray,
-    axes: Sequence[_LinearAxis],
-    at: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]],
-    nearest: LabelArray,
-) -> LabelArray:
-    """Return the class of largest indicator at the output voxels `at`."""
-    corners, weights = [], []
-    sides = [(0,) if a.upper is a.lower else (0, 1) for a in axes]
-    for corner in itertools.product(*sides):
-        index, weight = [], np.ones(len(nearest))
-        for side, along, where in zip(corner, axes, at, strict=True):
-            index.append((along.upper if side else along.lower)[where])
-            weight = weight * along.weights[side][where]
-        corners.append(labels[tuple(index)])
-        weights.append(weight)
-    scores = []
-    for label in corners:
-        score = np.zeros(len(nearest))
-        for other, weight in zip(corners, weights, strict=True):
-            score += np.where(other == label, weight, 0.0)
-        scores.append(np.minimum(score, 1.0))  # skimage clips to the indicator's range
-    best = np.max(scores, axis=0)
-    winner = np.full(len(nearest), np.iinfo(np.int16).max, dtype=np.int16)
-    nearest_leads = np.zeros(len(nearest), dtype=bool)
-    for label, score in zip(corners, scores, strict=True):
-        leads = score == best
-        np.minimum(winner, label, out=winner, where=leads)
-        nearest_leads |= leads & (label == nearest)
-    return np.where(nearest_leads, nearest, winner)
