@@ -117,7 +117,8 @@ class NetworkFacts:
         ]
         widths = [max(len(row[i]) for row in (*rows, head)) for i in range(len(head))]
         lines = [
-            f"{self.configuration}: {self.network}, {self.n_channels} channels, "
+            f"{self.configuration}: {self.network}, "
+            f"{self.n_channels} channel{'s' * (self.n_channels != 1)}, "
             f"{self.n_classes} classes, patch {'×'.join(map(str, self.patch_size))}, "
             f"batch {self.batch_size}, spacing {' '.join(f'{s:g}' for s in self.spacing)} mm",
             "  ".join(word.rjust(width) for word, width in zip(head, widths, strict=True)),
