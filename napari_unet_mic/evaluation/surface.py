@@ -8,6 +8,7 @@ The background has no surface figures.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -129,32 +130,65 @@ def nearest_mm(
 ) -> Distances:
     """Return the distance from each place (n, ndim) to the nearest of the others, in mm.
 
-    Distances above `up_to_mm` may be given as infinite. They are computed from differences
+    Distances above `up_to_mm` may be given as infinite. All are computed from differences
     of whole voxels, as a distance transform does, so that a tolerance equal to a
     multiple of the spacing is met exactly.
+
+    Notes
+    -----
+    Two surfaces of one organ mostly lie within a few voxels: those steps are looked up
+    nearest first, and only what is further away asks a tree.
     """
     spacing = np.asarray(spacing_mm, np.float64)
-    distances = np.zeros(len(places))
-    away = ~_shared(places, others)
-    if not away.any():
-        return distances
-    tree = cKDTree(others * spacing, leafsize=32, balanced_tree=False, compact_nodes=False)
-    bound = up_to_mm * (1 + 1e-9) + 1e-9
-    nearest = np.asarray(tree.query(places[away] * spacing, distance_upper_bound=bound)[1])
-    found = nearest < len(others)
-    exact = np.full(found.shape, np.inf)
-    steps = (places[away][found] - others[nearest[found]]) * spacing
-    exact[found] = np.sqrt(np.square(steps).sum(axis=1))
-    distances[away] = exact
+    distances = np.full(len(places), np.inf)
+    left = np.arange(len(places))
+    steps, lengths = _steps(tuple(spacing.tolist()))
+    reach = np.abs(steps).max(axis=0)
+    lowest = np.minimum(places.min(axis=0), others.min(axis=0)) - reach
+    shape = np.maximum(places.max(axis=0), others.max(axis=0)) - lowest + reach + 1
+    there = np.zeros(shape, bool)
+    there[tuple((others - lowest).T)] = True
+    there = there.reshape(-1)
+    strides = np.append(np.cumprod(shape[:0:-1])[::-1], 1)
+    here = (places - lowest) @ strides
+    for step, length in zip((steps @ strides).tolist(), lengths.tolist(), strict=True):
+        if left.size == 0 or length > up_to_mm:
+            return distances
+        hit = there[here + step]
+        distances[left[hit]] = length
+        left, here = left[~hit], here[~hit]
+    if left.size:
+        distances[left] = _far_mm(places[left], others, spacing, up_to_mm)
     return distances
 
 
-def _shared(places: Lattice, others: Lattice) -> npt.NDArray[np.bool_]:
-    """Whether each place is also one of the others (then its distance is 0)."""
-    shape = np.maximum(places.max(axis=0), others.max(axis=0)) + 1
-    there = np.zeros(shape, bool)
-    there[tuple(others.T)] = True
-    return np.asarray(there[tuple(places.T)])
+@lru_cache(maxsize=32)
+def _steps(spacing_mm: tuple[float, ...]) -> tuple[Lattice, Distances]:
+    """Return the steps to about 150 nearest lattice points, nearest first, and their lengths."""
+    spacing = np.array(spacing_mm)
+    ndim = len(spacing)
+    ball = np.pi if ndim == 2 else 4 / 3 * np.pi
+    radius_mm = max(float((150 * spacing.prod() / ball) ** (1 / ndim)), float(spacing.min()))
+    reach = np.minimum(radius_mm / spacing, 75).astype(np.intp)
+    radius_mm = min(radius_mm, float(((reach + 1) * spacing).min()) * (1 - 1e-9))
+    steps = np.indices((2 * reach + 1).tolist()).reshape(ndim, -1).T - reach
+    lengths = np.sqrt(np.square(steps * spacing).sum(axis=1))
+    order = np.argsort(lengths, kind="stable")
+    order = order[lengths[order] <= radius_mm]
+    return steps[order], lengths[order]
+
+
+def _far_mm(
+    places: Lattice, others: Lattice, spacing: npt.NDArray[np.float64], up_to_mm: float
+) -> Distances:
+    tree = cKDTree(others * spacing, leafsize=32, balanced_tree=False, compact_nodes=False)
+    bound = up_to_mm * (1 + 1e-9)
+    nearest = np.asarray(tree.query(places * spacing, distance_upper_bound=bound)[1])
+    found = nearest < len(others)
+    distances = np.full(found.shape, np.inf)
+    steps = (places[found] - others[nearest[found]]) * spacing
+    distances[found] = np.sqrt(np.square(steps).sum(axis=1))
+    return distances
 
 
 def _edge(mask: Mask) -> Mask:
