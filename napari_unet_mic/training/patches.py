@@ -8,18 +8,19 @@ batch, batches may be made ahead in threads, and a resumed run sees the same one
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
-from numpy.random import Generator
+from numpy.random import Generator as Random
 from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_unet_mic.errors import BadInput
+from napari_unet_mic.preprocessing.locations import ANNOTATED
 from napari_unet_mic.training.augment import Recipe
 
 Triple: TypeAlias = tuple[int, int, int]
@@ -37,10 +38,10 @@ class CaseStore(Protocol):
     def read_patch(
         self, name: str, lower: Sequence[int], upper: Sequence[int]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return data (C, z, y, x) and labels (z, y, x) of a box inside the case."""
+        """Return new arrays (C, z, y, x) and (z, y, x) of a box; outside the case 0 and -1."""
 
     def foreground_locations(self, name: str) -> Mapping[int, NDArray[Any]]:
-        """Return voxels (n, 3) by class."""
+        """Return voxels (n, 3) by class, and under `ANNOTATED` of all that are not ignored."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ class PatchSampler:
             size = self.recipe.initial_patch_size
         elif self.augment:
             lower = central(lower, self.recipe.initial_patch_size, size)
-        data, labels = self.read(name, lower, size)
+        upper = [at + extent for at, extent in zip(lower, size, strict=True)]
+        data, labels = self.store.read_patch(name, lower, upper)
         image = torch.from_numpy(data).to(self.device)
         label = torch.from_numpy(labels).to(self.device)
         if self.augment:
@@ -137,7 +139,7 @@ class PatchSampler:
             label = label.clamp_min(0)
         return name, image, label
 
-    def place(self, name: str, rng: Generator, *, forced: bool) -> Triple:
+    def place(self, name: str, rng: Random, *, forced: bool) -> Triple:
         """Draw where the (initial) patch of a case begins; may lie outside the case.
 
         Notes
@@ -163,55 +165,32 @@ class PatchSampler:
             )
         return z, y, x
 
-    def _centre(self, name: str, rng: Generator, *, forced: bool) -> NDArray[np.int16] | None:
+    def _centre(self, name: str, rng: Random, *, forced: bool) -> NDArray[np.int16] | None:
         if not forced and self.ignore_value is None:
             return None
         locations = self.locations(name)
-        if not locations:
+        classes = sorted(value for value in locations if value != ANNOTATED)
+        if not forced or not classes:
+            classes = [value for value in locations if value == ANNOTATED]
+        if not classes:
             return None
-        classes = sorted(locations)
         voxels = locations[classes[int(rng.integers(len(classes)))]]
         centre: NDArray[np.int16] = voxels[int(rng.integers(len(voxels)))]
         return centre
 
     def locations(self, name: str) -> dict[int, NDArray[np.int16]]:
-        """Return the foreground voxels of a case by class, classes present only; kept."""
+        """Return voxels of a case by class, classes present only; kept in memory."""
         with self._lock:
             known = self._locations.get(name)
         if known is None:
             known = {
-                int(value): np.asarray(voxels)[:, -3:].astype(np.int16)
+                int(value): np.asarray(voxels).astype(np.int16)
                 for value, voxels in self.store.foreground_locations(name).items()
-                if len(voxels) and value != self.ignore_value and value > 0
+                if len(voxels)
             }
             with self._lock:
                 self._locations[name] = known
         return known
-
-    def read(
-        self, name: str, lower: Sequence[int], size: Sequence[int]
-    ) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
-        """Read a box that may reach outside its case: 0 there, labels -1."""
-        shape = self.store.shape(name)
-        inside = [
-            (min(max(at, 0), n), max(min(at + s, n), 0))
-            for at, s, n in zip(lower, size, shape, strict=True)
-        ]
-        if any(low >= high for low, high in inside):
-            data, labels = self.store.read_patch(name, (0, 0, 0), (1, 1, 1))
-            empty = np.zeros((data.shape[0], *size), np.float32)
-            return empty, np.full(tuple(size), -1, np.int16)
-        data, labels = self.store.read_patch(
-            name, [low for low, _ in inside], [high for _, high in inside]
-        )
-        image = np.zeros((data.shape[0], *size), np.float32)
-        label = np.full(tuple(size), -1, np.int16)
-        box = tuple(
-            slice(low - at, high - at) for (low, high), at in zip(inside, lower, strict=True)
-        )
-        image[(slice(None), *box)] = data
-        label[box] = labels
-        return image, label
 
 
 def central(lower: Triple, initial: Triple, final: Triple) -> Triple:
@@ -222,7 +201,7 @@ def central(lower: Triple, initial: Triple, final: Triple) -> Triple:
 
 def ahead(
     sampler: PatchSampler, iterations: Sequence[int], *, threads: int = 1, depth: int = 3
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Yield the batches of `iterations` in order, made up to `depth` ahead in threads.
 
     With ``threads=0`` each batch is made when asked for. An error in a thread is raised
