@@ -6,6 +6,7 @@ the intensities the network is given.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -27,6 +28,7 @@ def normalise(
     *,
     intensity: Mapping[str, float] | None = None,
     mask: Mask | None = None,
+    thing: str | os.PathLike[str] = "image",
 ) -> None:
     """Normalise one channel in place.
 
@@ -42,6 +44,8 @@ def normalise(
     mask
         Where ``ZScoreNormalization`` looks and works (``use_mask_for_norm``); elsewhere the
         channel stays as it is. The whole channel without it, nothing where it is empty.
+    thing
+        The file that errors name.
 
     Raises
     ------
@@ -56,12 +60,14 @@ def normalise(
     """
     if scheme == "CTNormalization":
         _ct(channel, intensity)
+    elif scheme == "RGBTo01Normalization":
+        _rgb(channel, thing)
     elif scheme in _SCHEMES:
         _SCHEMES[scheme](channel, mask)
     else:
         raise BadPlan(
             "normalization_schemes",
-            expected=f"one of {', '.join(sorted([*_SCHEMES, 'CTNormalization']))}",
+            expected=f"one of {', '.join((*_SCHEMES, 'CTNormalization', 'RGBTo01Normalization'))}",
             got=scheme,
             advice="correct the plans file",
         )
@@ -111,12 +117,12 @@ def _rescale(channel: FloatArray, mask: Mask | None) -> None:
     channel /= max(channel.max(), np.float32(_SMALLEST_STD))
 
 
-def _rgb(channel: FloatArray, mask: Mask | None) -> None:
+def _rgb(channel: FloatArray, thing: str | os.PathLike[str]) -> None:
     low, high = float(channel.min()), float(channel.max())
     if low < 0 or high > 255:
         raise BadInput(
-            "RGB channel",
-            expected="intensities from 0 to 255",
+            thing,
+            expected="RGB intensities from 0 to 255",
             got=f"{low:g} to {high:g}",
             advice="check the image, or plan the dataset with another channel name",
         )
@@ -127,5 +133,4 @@ _SCHEMES: dict[str, Callable[[FloatArray, Mask | None], None]] = {
     "ZScoreNormalization": _zscore,
     "NoNormalization": _none,
     "RescaleTo01Normalization": _rescale,
-    "RGBTo01Normalization": _rgb,
 }

@@ -172,6 +172,7 @@ def prepare(
             configuration.normalization_schemes[index],
             intensity=plan.intensity.get(str(index)),
             mask=inside if configuration.use_mask_for_norm[index] else None,
+            thing=image.file or "image",
         )
         _check_finite(values, image, index)
         if not same_grid:

@@ -15,8 +15,6 @@ or from files that changed since, is made again.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import threading
 from collections import OrderedDict
@@ -31,14 +29,19 @@ from numpy.typing import NDArray
 
 from napari_unet_mic.data.crop import OUTSIDE
 from napari_unet_mic.data.dataset import Case, Dataset, load_case
-from napari_unet_mic.data.files import read_json, require_file, write_json, write_whole
+from napari_unet_mic.data.files import read_json, write_json, write_whole
 from napari_unet_mic.errors import BadDataset, BadInput, Cancelled, UnreadableFile
 from napari_unet_mic.planning.plan import Configuration, Plan
 from napari_unet_mic.preprocessing.blocks import read_blocks, write_blocks
 from napari_unet_mic.preprocessing.locations import sample_locations
 from napari_unet_mic.preprocessing.pipeline import Prepared, Properties, prepare
+from napari_unet_mic.preprocessing.provenance import (
+    FORMAT_VERSION,
+    mark_of,
+    settings_of,
+    source_of,
+)
 
-FORMAT_VERSION = 1
 _SETTINGS = "_settings.json"
 _CACHE_BYTES = 512 * 2**20
 
@@ -89,9 +92,10 @@ def prepare_dataset(
             advice="add labels, or choose other cases",
         )
     settings = settings_of(dataset, plan, configuration)
-    write_json(target / _SETTINGS, {"mark": _mark(settings), "settings": settings})
-    missing = [case for case in wanted if not _is_done(target, case, _mark(settings))]
-    job = _Job(dataset, plan, configuration, target, _mark(settings))
+    mark = mark_of(settings)
+    write_json(target / _SETTINGS, {"mark": mark, "settings": settings})
+    missing = [case for case in wanted if not _is_done(target, case, mark)]
+    job = _Job(dataset, plan, configuration, target, mark)
     done = len(wanted) - len(missing)
     report = progress or (lambda done, total: None)
     report(done, len(wanted))
@@ -99,28 +103,6 @@ def prepare_dataset(
         done += 1
         report(done, len(wanted))
     return PreparedStore(target)
-
-
-def settings_of(dataset: Dataset, plan: Plan, configuration: Configuration) -> dict[str, Any]:
-    """Return everything that prepared cases depend on, as JSON knows it."""
-    settings = {
-        "format_version": FORMAT_VERSION,
-        "transpose_forward": plan.transpose_forward,
-        "intensity": plan.intensity,
-        "spacing": configuration.spacing,
-        "normalization_schemes": configuration.normalization_schemes,
-        "use_mask_for_norm": configuration.use_mask_for_norm,
-        "resampling_fn_data_kwargs": configuration.resampling_fn_data_kwargs,
-        "resampling_fn_seg_kwargs": configuration.resampling_fn_seg_kwargs,
-        "classes": sorted(dataset.class_values),
-        "ignore_value": dataset.ignore_value,
-    }
-    as_json: dict[str, Any] = json.loads(json.dumps(settings))
-    return as_json
-
-
-def _mark(settings: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _in_threads(
@@ -156,11 +138,27 @@ class _Job:
     mark: str
 
     def run(self, case: Case) -> None:
-        source = _source(case)
+        source = source_of(case)
         image, reference = load_case(self.dataset, case)
-        prepared = prepare(image, reference, self.plan, self.configuration)
+        try:
+            prepared = prepare(image, reference, self.plan, self.configuration)
+        except MemoryError as error:
+            raise BadInput(
+                case.images[0],
+                expected="enough free memory to prepare it",
+                got=f"none left ({error})",
+                advice="close other programs, or prepare one case at a time",
+            ) from error
         del image, reference
-        self._write(case, prepared, source)
+        try:
+            self._write(case, prepared, source)
+        except (OSError, RuntimeError) as error:
+            raise BadInput(
+                self.folder,
+                expected=f"a folder that case {case.name} can be written to",
+                got=str(error),
+                advice="free some disk space, or choose another workspace",
+            ) from error
 
     def _write(self, case: Case, prepared: Prepared, source: list[Any]) -> None:
         files = _CaseFiles(self.folder, case.name)
@@ -209,22 +207,13 @@ class _CaseFiles:
         return self.folder / f"{self.name}.json"
 
 
-def _source(case: Case) -> list[Any]:
-    """Return name, size and time of the files a case is made from."""
-    files = [*case.images, *([case.label] if case.label else [])]
-    for file in files:
-        require_file(file, "a NIfTI file")
-    stats = [(file.resolve(), file.stat()) for file in files]
-    return [[str(file), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
-
-
 def _is_done(folder: Path, case: Case, mark: str) -> bool:
     files = _CaseFiles(folder, case.name)
     if not all(f.is_file() for f in (files.record, files.data, files.labels, files.locations)):
         return False
     try:
         record = read_json(files.record)
-        return bool(record["settings"] == mark and record["source"] == _source(case))
+        return bool(record["settings"] == mark and record["source"] == source_of(case))
     except (UnreadableFile, KeyError, TypeError):
         return False
 

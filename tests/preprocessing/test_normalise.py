@@ -49,10 +49,10 @@ def test_the_other_schemes() -> None:
 
 
 def test_rgb_beyond_255_is_refused() -> None:
-    with pytest.raises(BadInput, match="0 to 256"):
-        made([0, 256], "RGBTo01Normalization")
+    with pytest.raises(BadInput, match=r"^a\.nii: .* 0 to 256"):
+        made([0, 256], "RGBTo01Normalization", thing="a.nii")
 
 
 def test_unknown_schemes_are_refused() -> None:
-    with pytest.raises(BadPlan, match="expected one of CTNormalization, NoNorm"):
+    with pytest.raises(BadPlan, match="expected one of ZScoreNormalization, NoNorm"):
         made([0], "Whitening")

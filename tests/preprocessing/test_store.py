@@ -221,6 +221,18 @@ def test_a_killed_preparation_leaves_no_half_case(
     )
 
 
+def test_a_full_disk_is_a_sentence(
+    dataset: Dataset, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write_blocks", no_room)
+    with pytest.raises(BadInput, match=r"case_0 can be written to.*No space left"):
+        prepare_dataset(dataset, plan, CONFIGURATION, tmp_path / "p", workers=1)
+    assert sorted(file.name for file in (tmp_path / "p").iterdir()) == ["_settings.json"]
+
+
 def test_cases_without_label_are_refused(dataset: Dataset, plan: Plan, tmp_path: Path) -> None:
     case = replace(dataset.case("case_0"), label=None, split="unlabelled")
     reopened = replace(dataset, cases=(*dataset.cases[1:], case))
