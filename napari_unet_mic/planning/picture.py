@@ -132,8 +132,8 @@ def _heading(facts: NetworkFacts, page: int, n_pages: int) -> list[_Shape]:
     spacing = " ".join(f"{s:.3g}" for s in facts.spacing)
     line = (
         f"{facts.n_channels} channel{_plural(facts.n_channels)} in, "
-        f"{facts.n_classes} classes out · patch {_times(facts.patch_size)} · batch {facts.batch_size} · {spacing} mm · "
-        f"{facts.parameters / 1e6:.1f} M parameters"
+        f"{facts.n_classes} classes out · patch {_times(facts.patch_size)} · "
+        f"batch {facts.batch_size} · {spacing} mm · {facts.parameters / 1e6:.1f} M parameters"
     )
     return [
         _Words(LEFT, 34, title, 20),

@@ -144,14 +144,23 @@ def plan_experiment(
             got=f"{memory:g}",
             advice="8 is usual",
         )
+    channels = _channels(dataset_json, dataset_name)
+    measured = len(fingerprint.foreground_intensity_properties_per_channel)
+    if measured != len(channels):
+        raise BadDataset(
+            f"{dataset_name} dataset.json",
+            expected=f"{measured} channels, as the fingerprint has",
+            got=str(len(channels)),
+            advice="give the dataset.json that belongs to the fingerprint",
+        )
     job = _Job(
         preset,
         memory,
-        _channels(dataset_json, dataset_name),
+        channels,
         len(_field(dataset_json, "labels", dataset_name)),
         fingerprint,
         plans_name or preset.plans_name,
-        int(dataset_json.get("numTraining", len(fingerprint.spacings))),
+        _n_training(dataset_json, len(fingerprint.spacings)),
     )
     target = target_spacing(fingerprint.spacings, fingerprint.shapes_after_crop)
     order = axis_order(target.value)
@@ -353,7 +362,7 @@ def _architecture(preset: Preset, stages: Stages, features: Sequence[int]) -> di
 
 
 def _field(about: Mapping[str, Any], key: str, name: str) -> Mapping[str, Any]:
-    value = about.get(key)
+    value = about.get(key) if isinstance(about, Mapping) else None
     if not isinstance(value, Mapping) or not value:
         raise BadDataset(
             f"{name} dataset.json",
@@ -365,5 +374,12 @@ def _field(about: Mapping[str, Any], key: str, name: str) -> Mapping[str, Any]:
 
 
 def _channels(about: Mapping[str, Any], name: str) -> Mapping[str, str]:
-    key = "channel_names" if "channel_names" in about else "modality"
+    old = isinstance(about, Mapping) and "modality" in about and "channel_names" not in about
+    key = "modality" if old else "channel_names"
     return {str(k): str(v) for k, v in _field(about, key, name).items()}
+
+
+def _n_training(about: Mapping[str, Any], n_cases: int) -> int:
+    """nnU-Net counts what dataset.json says; the fingerprint's cases where it says nothing."""
+    said = about.get("numTraining", n_cases)
+    return said if isinstance(said, int) and said > 0 else n_cases

@@ -215,6 +215,14 @@ def test_dataset_json_without_labels_is_refused() -> None:
         plan_experiment(fingerprint_of([1, 1, 1], [64, 64, 64]), {"channel_names": {"0": "CT"}})
 
 
+@pytest.mark.parametrize(
+    "about", [[1], {"channel_names": {"0": "a", "1": "b"}, "labels": {"a": 0}}]
+)
+def test_dataset_json_of_something_else_is_refused(about: Any) -> None:
+    with pytest.raises(BadDataset, match="channel"):
+        plan_experiment(fingerprint_of([1, 1, 1], [64, 64, 64]), about)
+
+
 def test_numpy_numbers_never_reach_the_plan() -> None:
     def plain(value: Any) -> bool:
         if isinstance(value, dict):
