@@ -47,11 +47,13 @@ def choose_device(name: str = "auto") -> tuple[torch.device, str]:
                 advice="choose another device, or install the torch build for this GPU",
             )
     device = torch.device(chosen)
-    title = f"{device.type.upper()}"
     if device.type == "cuda":
         title = f"GPU {chosen} ({torch.cuda.get_device_name(device)})"
-    elif device.type == "cpu":
-        title = f"CPU with {torch.get_num_threads()} threads"
+    elif device.type == "mps":
+        title = "Apple GPU"
+    else:
+        n = torch.get_num_threads()
+        title = f"CPU with {n} thread{'s' if n != 1 else ''}"
     return device, f"Computing on the {title}: {why}."
 
 

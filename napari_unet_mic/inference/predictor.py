@@ -23,13 +23,12 @@ from napari_unet_mic.inference.batch import BatchSummary, CaseEvent, predict_fil
 from napari_unet_mic.inference.export import to_source_grid
 from napari_unet_mic.inference.precision import choose_device, choose_precision
 from napari_unet_mic.inference.sliding_window import Progress, ShouldStop, predict_logits
-from napari_unet_mic.network.build import build_network
+from napari_unet_mic.network.build import build_network, check_weights
 from napari_unet_mic.network.checkpoint import (
     Fold,
     ModelFolder,
     configuration_of,
     load,
-    load_weights,
     plain_names,
 )
 from napari_unet_mic.network.unet import UNet
@@ -126,8 +125,9 @@ class Predictor:
         network = build_network(
             configuration, n_channels, n_classes, deep_supervision=False, initialize=False
         )
-        for one, file in zip(loaded, files, strict=True):
-            load_weights(network, one, configuration, file=file)
+        weights = tuple(plain_names(one["network_weights"]) for one in loaded)
+        for fold_weights, file in zip(weights, files, strict=True):
+            check_weights(configuration, fold_weights, n_channels, n_classes, thing=str(file))
         allowed = loaded[0].get("inference_allowed_mirroring_axes") or ()
         on = mirroring if mirroring is not None else torch_device.type != "cpu"
         axes = tuple(int(axis) for axis in allowed) if on else ()
@@ -146,7 +146,7 @@ class Predictor:
                 _mirroring_sentence(mirroring, axes, len(allowed), torch_device),
             ),
             network,
-            tuple(plain_names(one["network_weights"]) for one in loaded),
+            weights,
         )
 
     @property
@@ -217,6 +217,7 @@ class Predictor:
                 "ending in _0000, _0001, …",
             )
 
+    @torch.no_grad()
     def logits(
         self,
         data: torch.Tensor,

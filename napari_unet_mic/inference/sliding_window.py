@@ -30,7 +30,7 @@ _SIGMA = 1 / 8  # of the patch
 _SLICE_VOXELS = {"cpu": 2**17, "cuda": 2**21, "mps": 2**20}
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def predict_logits(
     network: nn.Module,
     data: torch.Tensor,
@@ -267,7 +267,7 @@ def _accumulate(
     sums = torch.zeros((n_classes, *tiling.shape), dtype=torch.float32, device=sums_on)
     for place, weights in tiling:
         weights = weights.to(sums_on)
-        for first in range(0, n_slices, slices_at_once if is_2d else 1):
+        for first in range(0, n_slices, slices_at_once):
             if is_2d:
                 planes = slice(first, first + slices_at_once)
                 where = (slice(None), planes, *place)
@@ -280,7 +280,7 @@ def _accumulate(
                 sums[where] = logits
             else:
                 sums[where].addcmul_(logits.to(sums_on), weights)
-            done = min(done + (slices_at_once if is_2d else 1), total)
+            done += min(slices_at_once, n_slices - first)
             if progress:
                 progress(done, total)
     return sums[(slice(None), *tiling.inner)].cpu()
