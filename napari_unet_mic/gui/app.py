@@ -238,6 +238,8 @@ class App:
         if name not in self._panels:
             self._panels[name] = self._build(name)
             self._panels[name].setObjectName(dock_name(name))
+            if "workbench" in self._panels:
+                self._panels["workbench"].watch(self._panels[name])  # type: ignore[attr-defined]
         return self._panels[name]
 
     def has_panel(self, name: str) -> bool:

@@ -23,12 +23,13 @@ from qtpy.QtWidgets import (
 from napari_unet_mic.errors import UNetMicError
 from napari_unet_mic.gui import inspector_tables as contents
 from napari_unet_mic.gui import layers
+from napari_unet_mic.gui.cases_view import CasesView
 from napari_unet_mic.gui.comparison import Comparer, suggested_pair
 from napari_unet_mic.gui.controls import CommandButton
 from napari_unet_mic.gui.forms import ElidedLabel, explained, short_combo
 from napari_unet_mic.gui.mistakes_view import MistakesView
 from napari_unet_mic.gui.state import Comparison
-from napari_unet_mic.gui.tables import TableView, as_csv, as_markdown, as_text
+from napari_unet_mic.gui.tables import TableView, as_csv, as_markdown, as_text, thousands
 
 if TYPE_CHECKING:
     from napari_unet_mic.gui.app import App
@@ -45,6 +46,7 @@ class InspectorPanel(QWidget):
         self._app = app
         self.comparer = Comparer(app)
         self.mistakes = MistakesView(app, self.comparer)
+        self.cases = CasesView(app)
         self._build()
         app.state.events.comparison.connect(self._on_comparison_changed)
         events = app.viewer.layers.events
@@ -72,6 +74,10 @@ class InspectorPanel(QWidget):
             header.addWidget(QLabel(word))
             header.addWidget(box, 2)
         header.addWidget(self.message, 3)
+        self.scope = explained(QComboBox(), "The two layers in the viewer, or all cases of a run")
+        self.scope.addItems(["this case", "all cases"])
+        self.scope.currentIndexChanged.connect(self._on_scope_chosen)
+        header.addWidget(self.scope)
         header.addWidget(self._button("all errors", "Show every wrong voxel", self._on_all_errors))
         header.addWidget(self._copy_button())
         header.addWidget(CommandButton(self.command, self._app.say))
@@ -84,7 +90,10 @@ class InspectorPanel(QWidget):
         layout.setContentsMargins(4, 2, 4, 2)
         layout.setSpacing(3)
         layout.addLayout(header)
-        layout.addWidget(self.splitter, 1)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.splitter)
+        self.pages.addWidget(self.cases)
+        layout.addWidget(self.pages, 1)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for the height that the inspector has below the viewer of a small screen."""
@@ -145,6 +154,11 @@ class InspectorPanel(QWidget):
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         self.splitter.setOrientation(across if wide else down)
         self.message.setVisible(wide)
+
+    def _on_scope_chosen(self, index: int) -> None:
+        self.pages.setCurrentIndex(index)
+        if index == 1:
+            self.cases.open_newest()
 
     # ---- which layers ----------------------------------------------------------------
     def _on_layers_changed(self, event: Any = None) -> None:
@@ -229,7 +243,8 @@ class InspectorPanel(QWidget):
         if comparison is None:
             return
         errors = int(comparison.table.sum() - comparison.table.trace())
-        self._say(f"{errors} of {int(comparison.table.sum())} voxels differ")
+        total = thousands(comparison.table.sum())
+        self._say(f"{thousands(errors)} of {total} voxels differ")
         self.mistakes.refresh()
 
     def _cell_view(self) -> str:

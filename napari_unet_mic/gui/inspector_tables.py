@@ -6,7 +6,7 @@ Rows and columns of the confusion table are positions in `Comparison.class_value
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -189,8 +189,13 @@ def region_model() -> TableModel:
     return model
 
 
-def show_regions(model: TableModel, regions: Sequence[Region], voxel_ml: float) -> None:
-    """Fill the table of regions, largest first."""
+def show_regions(
+    model: TableModel,
+    regions: Sequence[Region],
+    voxel_ml: float,
+    colour_of: Callable[[Region], RGBA | None] = lambda _: None,
+) -> None:
+    """Fill the table of regions, largest first, each in the colour it has in the viewer."""
     rows = [
         {
             "#": region.rank,
@@ -202,7 +207,19 @@ def show_regions(model: TableModel, regions: Sequence[Region], voxel_ml: float) 
         for region in regions
     ]
     columns = ["#", "kind", "ml", "voxels", "slice"]
+    model.swatch_of = lambda row, column: colour_of(regions[row]) if column == 1 else None
     model.set_frame(pd.DataFrame(rows, columns=columns, dtype=object))
+
+
+def region_colour(comparison: Comparison, region: Region) -> RGBA | None:
+    """Return the colour in which a region's voxels light up; None when it has several."""
+    if region.true_class is None or region.predicted_class is None:
+        return None
+    values = comparison.class_values
+    if region.true_class not in values or region.predicted_class not in values:
+        return None
+    row, column = values.index(region.true_class), values.index(region.predicted_class)
+    return pair_colour(row, column, len(values))
 
 
 def selected_codes(

@@ -107,7 +107,12 @@ class MistakesView(QWidget):
         if self.cell is None or comparison is None:
             return
         self.regions = tuple(regions)
-        contents.show_regions(self.model, regions, comparison.voxel_ml)
+        contents.show_regions(
+            self.model,
+            regions,
+            comparison.voxel_ml,
+            lambda region: contents.region_colour(comparison, region),
+        )
         ml = sum(region.voxels for region in regions) * comparison.voxel_ml
         n = len(regions)
         self.title.set_whole(

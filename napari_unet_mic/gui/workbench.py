@@ -30,11 +30,17 @@ class Workbench(QTabWidget):
         self.currentChanged.connect(self._on_tab_changed)
         for name in TABS:
             self.addTab(QWidget(), PANELS[name])
+            if app.has_panel(name):
+                self.watch(app.panel(name))
         self._on_tab_changed(0)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for the width that a table of cases needs."""
         return QSize(410, 480)
+
+    def watch(self, panel: QWidget) -> None:
+        """Follow where a panel goes, to take it in when its own dock closes."""
+        panel.installEventFilter(self)
 
     def choose(self, panel: QWidget) -> None:
         """Bring a panel's tab to the front when it is one of ours."""
@@ -55,11 +61,10 @@ class Workbench(QTabWidget):
         name = TABS[index]
         fresh = not self._app.has_panel(name)
         panel = self._app.panel(name)
+        self.watch(panel)
         if self.widget(index) is panel or (not fresh and dock_of(panel) is not None):
             return
-        panel.removeEventFilter(self)
         self._replace(index, panel)
-        panel.installEventFilter(self)
 
     def _replace(self, index: int, widget: QWidget) -> None:
         blocked = self.blockSignals(True)
