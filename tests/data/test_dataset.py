@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_unet_mic.data.dataset import Dataset, load_case, open_dataset, value_counts
+from napari_unet_mic.data.dataset import Case, Dataset, load_case, open_dataset, value_counts
 from napari_unet_mic.data.volume import Volume, write_image, write_labels
 from napari_unet_mic.errors import (
     BadDataset,
@@ -355,8 +355,6 @@ def test_a_truncated_image_and_a_pointer(tmp_path: Path, shared: Path) -> None:
 
 def real(shared: Path, images: tuple[str, ...]) -> Dataset:
     folder = shared / "data/prostate_t2_adc"
-    from napari_unet_mic.data.dataset import Case
-
     case = Case("p", tuple(folder / image for image in images), None, "unlabelled")
     return Dataset("p", folder, ("T2", "ADC"), {0: "b", 1: "PZ"}, None, ".nii.gz", (case,))
 
