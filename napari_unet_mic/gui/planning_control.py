@@ -48,6 +48,11 @@ class PlanningControl:
         """Whether there is a dataset, and a folder to work in."""
         return self.folder is not None and self.app.state.dataset is not None
 
+    @property
+    def idle(self) -> bool:
+        """Whether no workspace is being opened or planned."""
+        return self._work is None
+
     # ---- dataset and workspace ---------------------------------------------------------
     def _on_dataset_changed(self) -> None:
         dataset, workspace = self.app.state.dataset, self.app.state.workspace
@@ -99,11 +104,11 @@ class PlanningControl:
         self._use_folder(folder)
 
     def adopt(self, workspace: Workspace) -> None:
-        """Take over a workspace that starting a run has just made."""
-        dataset = self.app.state.dataset
-        self._dataset_folder = dataset.folder.absolute() if dataset is not None else None
-        self.folder = workspace.folder
-        self.app.state.workspace = workspace
+        """Take over a workspace of the open dataset, and the plan in it."""
+        if self.app.state.workspace != workspace:
+            self.folder, self._dataset_folder = workspace.folder, None
+            self.app.state.workspace = workspace
+        self._use_folder(workspace.folder)
 
     def _show_workspace(self) -> None:
         self.panel.show_workspace(self.folder, can_plan=self.ready)

@@ -48,6 +48,7 @@ class TrainingControl:
         self._seen = 0
         self._states: dict[Path, str] = {}
         self._devices: dict[Path, str] = {}  # where a run was last said to compute
+        self._plan_shown_of: Path | None = None  # the workspace whose plan was looked for
         self._suggested = self.train_panel.name.text()
         self._connect()
         self._on_theme_changed()
@@ -213,9 +214,17 @@ class TrainingControl:
         self._suggest_name({status.name for status in statuses})
         for status in statuses:
             self._tell_change(status)
+        self._take_over_plan(watch.workspace)
         current = self.train_panel.current
         if self.app.state.run_folder is None and current is not None:
             self.app.state.run_folder = current.folder
+
+    def _take_over_plan(self, folder: Path) -> None:
+        """Show the plan once a trainer has made one."""
+        missing = self.app.state.plan is None and self._plan_shown_of != folder
+        if missing and self.planning.idle and (folder / "plans.json").is_file():
+            self._plan_shown_of = folder
+            self.planning.adopt(Workspace(folder))
 
     def _tell_change(self, status: RunStatus) -> None:
         """Say where a run computes, and what became of one that was seen running."""

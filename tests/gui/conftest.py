@@ -3,14 +3,18 @@
 import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
+from napari.utils.events import EmitterGroup
 
 from napari_unet_mic.data.volume import Volume
+from napari_unet_mic.errors import UNetMicError
 from napari_unet_mic.gui.app import App
+from napari_unet_mic.gui.state import State
 
 
 @pytest.fixture
@@ -63,3 +67,75 @@ def pair_of_labels() -> tuple[Volume, Volume]:
         Volume.from_array(reference, spacing_mm=(5, 1, 1)),
         Volume.from_array(prediction, spacing_mm=(5, 1, 1)),
     )
+
+
+class FakeApp:
+    """An App without a window: works at once, on the calling thread; remembers what was said."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.viewer = SimpleNamespace(
+            theme="dark", events=EmitterGroup(source=self, theme=None), layers=[]
+        )
+        self.on_close: list[Callable[[], None]] = []
+        self.closed = False
+        self.said: list[str] = []
+        self.shown_errors: list[str] = []
+        self.panels: dict[str, Any] = {}
+        self.suggested_pairs = 0
+
+    def in_thread(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        on_done: Callable[[Any], None] | None = None,
+        on_error: Callable[[BaseException], None] | None = None,
+        stoppable: bool = False,
+        topic: str = "",
+        busy: str = "",
+        **options: Any,
+    ) -> Any:
+        ticket = SimpleNamespace(stale=False)
+        if stoppable:
+            options["should_stop"] = lambda: ticket.stale
+        try:
+            answer = function(*args, **options)
+        except UNetMicError as error:
+            (on_error or self.show_error)(error)
+        else:
+            if on_done is not None:
+                on_done(answer)
+        return ticket
+
+    def tell(self, function: Callable[..., None], *arguments: Any) -> None:
+        function(*arguments)
+
+    def say(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+    def show_error(self, error: BaseException) -> None:
+        self.shown_errors.append(str(error))
+
+    def show(self, name: str) -> Any:
+        return self.panels[name]
+
+    def has_panel(self, name: str) -> bool:
+        return name in self.panels
+
+    def panel(self, name: str) -> Any:
+        return self.panels[name]
+
+    def suggest_pair(self) -> None:
+        self.suggested_pairs += 1
+
+    def close(self) -> None:
+        self.closed = True
+        for callback in self.on_close:
+            callback()
+
+
+@pytest.fixture
+def fake_app() -> Iterator[FakeApp]:
+    app = FakeApp()
+    yield app
+    app.close()
