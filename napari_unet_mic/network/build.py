@@ -13,9 +13,21 @@ from contextlib import nullcontext
 import torch
 from torch import nn
 
-from napari_unet_mic.errors import BadCheckpoint, ChannelMismatch, NotYet, StageMismatch
-from napari_unet_mic.network.unet import PlainConvUNet, ResidualBlock, ResidualEncoderUNet, UNet
+from napari_unet_mic.errors import BadCheckpoint, ChannelMismatch, StageMismatch
+from napari_unet_mic.network.unet import (
+    LegacyUNet,
+    PlainConvUNet,
+    ResidualBlock,
+    ResidualEncoderUNet,
+    UNet,
+)
 from napari_unet_mic.planning.plan import Configuration
+
+NETWORKS: dict[str, type[UNet]] = {
+    "PlainConvUNet": PlainConvUNet,
+    "ResidualEncoderUNet": ResidualEncoderUNet,
+    "Generic_UNet": LegacyUNet,
+}
 
 _STAGE = {
     part: re.compile(rf"^{part}\.stages\.(\d+)\.") for part in ("encoder", "decoder")
@@ -46,8 +58,6 @@ def build_network(
 
     Raises
     ------
-    NotYet
-        The architecture is nnU-Net v1's (its decoder differs).
     StageMismatch
         The built network has another number of stages than the plan.
 
@@ -57,9 +67,7 @@ def build_network(
     last norm of each residual block starts at zero.
     """
     architecture = configuration.architecture
-    if architecture.network_class == "Generic_UNet":
-        raise NotYet("nnU-Net v1's network")
-    kind = ResidualEncoderUNet if architecture.is_residual else PlainConvUNet
+    kind = NETWORKS[architecture.network_class]
     with nullcontext() if initialize else torch.device("meta"):
         network = kind(architecture, n_channels, n_classes, deep_supervision=deep_supervision)
     if initialize:

@@ -1,4 +1,4 @@
-"""The plain-conv and residual-encoder U-Nets, with nnU-Net's parameter names.
+"""The plain-conv, residual-encoder and v1 U-Nets, with nnU-Net v2's parameter names.
 
 An image (B, C, *size) enters, logits (B, K, *size) leave; with deep supervision a
 list of logits, full resolution first, one per decoder stage. A stage is an encoder
@@ -318,6 +318,34 @@ class UNet(nn.Module):
 
 class PlainConvUNet(UNet):
     """nnU-Net's default network: stacked convolutions, strided ones for pooling."""
+
+
+class LegacyUNet(UNet):
+    """nnU-Net v1's `Generic_UNet`: the plain-conv encoder with another decoder.
+
+    Transposed convolutions and output layers have no bias, and the decoder's kernels are
+    indexed from the other end, so that each is that of the encoder stage below: on
+    anisotropic plans some differ (3×3×3 against 1×3×3). Names are those of v2;
+    `network.legacy` translates v1's.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        n_channels: int,
+        n_classes: int,
+        *,
+        deep_supervision: bool = False,
+    ) -> None:
+        super().__init__(
+            architecture,
+            n_channels,
+            n_classes,
+            deep_supervision=deep_supervision,
+            kernel_sizes=architecture.kernel_sizes[:0:-1],
+            up_bias=False,
+            output_bias=False,
+        )
 
 
 class ResidualEncoderUNet(UNet):
