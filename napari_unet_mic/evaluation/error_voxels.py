@@ -1,218 +1,161 @@
-"""Wrong voxels inside a bounding box, as flat indices: which objects they are, which are rim.
+"""The wrong voxels of two label maps as a list: where, what for what, and of which kind.
 
-A `Crop` holds two label maps inside a box with one voxel more on every side, so that the
-26 neighbours of a voxel are fixed offsets in the flattened arrays. Work then follows the
-number of wrong voxels, not the volume. The words are those of
-`napari_unet_mic.evaluation.mistakes`.
+Two label maps (Z, Y, X) enter; the list leaves, with the kind of every voxel as
+`napari_unet_mic.evaluation.mistakes` defines them. Work follows the number of wrong voxels,
+after one pass over the maps.
 """
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from napari_unet_mic.evaluation.confusion import Box, LabelArray
+from napari_unet_mic.evaluation.confusion import SLAB_VOXELS, LabelArray
+from napari_unet_mic.evaluation.runs import Indices, components
 
-Indices = npt.NDArray[np.intp]
 Flags = npt.NDArray[np.bool_]
 
+MISSED, SPURIOUS, SWAPPED, INSIDE, RIM, CORRECT = range(6)
 
-@dataclass(frozen=True)
-class Query:
-    """A cell, row (`predicted_class` None), column (`true_class` None) or all errors (both)."""
-
-    true_class: int | None
-    predicted_class: int | None
-    ignore: int | None
-
-    @property
-    def correct(self) -> bool:
-        """Whether a cell of the diagonal is asked for."""
-        return self.true_class is not None and self.true_class == self.predicted_class
-
-    def selects(self, true: LabelArray, predicted: LabelArray) -> Flags:
-        """Whether voxels belong to the cell, row or column."""
-        if self.correct:
-            return np.asarray((true == self.true_class) & (predicted == self.true_class))
-        chosen = self._wrong(true, predicted)
-        if self.true_class is not None:
-            chosen &= true == self.true_class
-        if self.predicted_class is not None:
-            chosen &= predicted == self.predicted_class
-        return chosen
-
-    def concerns(self, true: LabelArray, predicted: LabelArray) -> Flags:
-        """Whether voxels are asked for, or are errors of a class that is."""
-        if self.correct:
-            return self.selects(true, predicted)
-        chosen = self._wrong(true, predicted)
-        if self.true_class is not None and self.predicted_class is not None:
-            # the background is no object: its other errors decide nothing
-            of_class = np.zeros(true.shape, bool)
-            if self.true_class:
-                of_class |= true == self.true_class
-            if self.predicted_class:
-                of_class |= predicted == self.predicted_class
-            chosen &= of_class
-        return chosen
-
-    def _wrong(self, true: LabelArray, predicted: LabelArray) -> Flags:
-        wrong = true != predicted
-        if self.ignore is not None:
-            wrong &= true != self.ignore
-        return np.asarray(wrong)
+_STEPS = sorted(
+    (step for step in itertools.product((-1, 0, 1), repeat=3) if any(step)),
+    key=lambda step: sum(map(abs, step)),
+)
+"""To the 26 neighbours, nearest first."""
 
 
-def bounding_box(reference: LabelArray, prediction: LabelArray, query: Query) -> Box | None:
-    """Return the box of all voxels that concern a query, read slice by slice."""
-    hits = [np.zeros(size, bool) for size in reference.shape]
-    for index in range(reference.shape[0]):
-        chosen = query.concerns(reference[index], prediction[index])
-        rows = chosen.any(axis=1)
-        if rows.any():
-            hits[0][index] = True
-            hits[1] |= rows
-            hits[2] |= chosen.any(axis=0)
-    if not hits[0].any():
-        return None
-    ends = [np.flatnonzero(one)[[0, -1]] for one in hits]
-    return tuple(slice(int(first), int(last) + 1) for first, last in ends)
-
-
-@dataclass(frozen=True)
-class Crop:
-    """Two label maps (Z, Y, X) inside `box`, one voxel wider on every side.
-
-    Outside the volume the margin repeats the edge, so it neither makes a border nor a hit.
-    """
-
-    true: npt.NDArray[Any]
-    predicted: npt.NDArray[Any]
-    box: Box
-    ignore: int | None = None
-
-    @staticmethod
-    def cut(
-        reference: LabelArray, prediction: LabelArray, box: Box, ignore: int | None = None
-    ) -> Crop:
-        """Copy the inside of a box out of two label maps, in the smallest type that holds them."""
-        wider, missing = [], []
-        for one, size in zip(box, reference.shape, strict=True):
-            wide = slice(max(0, one.start - 1), min(size, one.stop + 1))
-            wider.append(wide)
-            missing.append((wide.start - one.start + 1, one.stop + 1 - wide.stop))
-        true, predicted = (
-            np.pad(_small(array[tuple(wider)]), missing, mode="edge")
-            for array in (reference, prediction)
-        )
-        return Crop(true, predicted, box, ignore)
-
-    @property
-    def errors(self) -> Flags:
-        """Which voxels inside the box are wrong (not the ignored ones, not the margin)."""
-        true = self.true[INSIDE_MARGIN]
-        wrong = true != self.predicted[INSIDE_MARGIN]
-        if self.ignore is not None:
-            wrong &= true != self.ignore
-        return np.asarray(wrong)
-
-    def neighbours(self) -> list[int]:
-        """Return the offsets of the 26 neighbours in the flattened crop, nearest first."""
-        steps = [step for step in itertools.product((-1, 0, 1), repeat=3) if any(step)]
-        steps.sort(key=lambda step: sum(map(abs, step)))
-        _, rows, columns = self.true.shape
-        return [(z * rows + y) * columns + x for z, y, x in steps]
-
-    def neighbours_in_slice(self, axis: int) -> list[int]:
-        """Return the offsets of the four nearest voxels of a slice across `axis`."""
-        _, rows, columns = self.true.shape
-        steps = (rows * columns, columns, 1)
-        return [sign * steps[other] for other in range(3) if other != axis for sign in (-1, 1)]
-
-
-INSIDE_MARGIN = (slice(1, -1),) * 3
-"""The inside of a crop, without its margin."""
-
-
-def _small(labels: LabelArray) -> npt.NDArray[Any]:
-    if labels.dtype.itemsize == 1 or labels.size == 0 or labels.min() < 0:
-        return labels
-    return labels.astype(np.min_scalar_type(labels.max()))
-
-
-def within_lost_objects(
-    crop: Crop, voxels: Indices, *, of_prediction: bool, wanted: int | None
-) -> Flags:
-    """Whether voxels belong to an object that the other map has no voxel of.
+@dataclass(frozen=True, eq=False)
+class ErrorVoxels:
+    """Every wrong voxel of a comparison.
 
     Parameters
     ----------
-    voxels
-        Flat indices of wrong voxels in the crop, which must hold all errors of `wanted`.
-    of_prediction
-        False: objects of the reference without a predicted voxel (missed). True: objects of
-        the prediction without a true voxel (spurious).
-    wanted
-        Only objects of this class; None for every foreground class.
-
-    Notes
-    -----
-    An object (26-connected component of a class) is lost exactly when one of its pieces
-    made of errors touches no correct voxel of the class, so only errors are labelled.
+    maps
+        The reference and the prediction (Z, Y, X).
+    flat
+        (n,) ascending index of each wrong voxel in C order.
+    true, predicted
+        (n,) its two classes.
+    ignore
+        The reference value that excludes a voxel.
     """
-    own = crop.predicted if of_prediction else crop.true
-    if wanted == 0 or voxels.size == 0:
-        return np.zeros(voxels.shape, bool)
-    errors = crop.errors
-    if wanted is not None:
-        errors &= own[INSIDE_MARGIN] == wanted
-    pieces = np.zeros_like(own)
-    np.copyto(pieces[INSIDE_MARGIN], own[INSIDE_MARGIN], where=errors)
-    labels, n_pieces = cc3d.connected_components(pieces, connectivity=26, return_N=True)
-    labels = labels.reshape(-1)
-    lost = np.zeros(n_pieces + 1, bool)
-    lost[labels[voxels]] = True
-    lost[0] = False
-    left = np.flatnonzero(lost[labels]) if lost.any() else np.zeros(0, np.intp)
-    _strike_touching(crop, own.reshape(-1), labels, left, lost)
-    return np.asarray(lost[labels[voxels]])
+
+    maps: tuple[LabelArray, LabelArray]
+    flat: Indices
+    true: npt.NDArray[Any]
+    predicted: npt.NDArray[Any]
+    ignore: int | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape (Z, Y, X) of the maps."""
+        return self.maps[0].shape
+
+    @cached_property
+    def kinds(self) -> npt.NDArray[np.uint8]:
+        """Kind of every wrong voxel: lost objects first, then the rim, then what is left."""
+        kinds = self.kinds_with_rim.copy()
+        kinds[(kinds > SPURIOUS) & self._near_border] = RIM
+        return kinds
+
+    @cached_property
+    def kinds_with_rim(self) -> npt.NDArray[np.uint8]:
+        """The same where rim voxels stay part of what surrounds them."""
+        both = (self.true != 0) & (self.predicted != 0)
+        kinds = np.where(both, SWAPPED, INSIDE).astype(np.uint8)
+        kinds[self._in_lost_objects(self.predicted)] = SPURIOUS
+        kinds[self._in_lost_objects(self.true)] = MISSED
+        return kinds
+
+    @cached_property
+    def _near_border(self) -> Flags:
+        """Whether one of a voxel's 26 neighbours has another class in the reference."""
+        near = np.zeros(self.flat.size, bool)
+        left = np.arange(self.flat.size)
+        for step in _STEPS:
+            inside, beside = self._beside(left, step)
+            there = at(self.maps[0], beside)
+            hit = there != self.true[left[inside]]
+            if self.ignore is not None:
+                hit &= there != self.ignore
+            near[left[inside][hit]] = True
+            left = left[~near[left]]
+            if left.size == 0:
+                break
+        return near
+
+    def _in_lost_objects(self, own: npt.NDArray[Any]) -> Flags:
+        """Whether a voxel belongs to an object the other map has no voxel of.
+
+        An object (26-connected component of one foreground class of one map) is lost
+        exactly when a piece of it made of wrong voxels touches no voxel that both maps give
+        that class: so only wrong voxels are joined.
+        """
+        here = np.flatnonzero(own)
+        lost_voxel = np.zeros(self.flat.size, bool)
+        if here.size == 0:
+            return lost_voxel
+        pieces = components(self.flat[here], own[here], self.shape)
+        lost = np.ones(pieces.max() + 1, bool)
+        left = np.arange(here.size)
+        for step in _STEPS:
+            inside, beside = self._beside(here[left], step)
+            value = own[here[left[inside]]]
+            hit = (at(self.maps[0], beside) == value) & (at(self.maps[1], beside) == value)
+            lost[pieces[left[inside][hit]]] = False
+            left = left[lost[pieces[left]]]
+            if left.size == 0:
+                break
+        lost_voxel[here] = lost[pieces]
+        return lost_voxel
+
+    @cached_property
+    def _faces(self) -> npt.NDArray[np.uint8]:
+        """On which of the volume's six faces a voxel lies, as bits (two an axis)."""
+        faces = np.zeros(self.flat.size, np.uint8)
+        for axis, place in enumerate(np.unravel_index(self.flat, self.shape)):
+            faces |= (place == 0).astype(np.uint8) << np.uint8(2 * axis)
+            faces |= (place == self.shape[axis] - 1).astype(np.uint8) << np.uint8(2 * axis + 1)
+        return faces
+
+    def _beside(self, which: Indices, step: tuple[int, ...]) -> tuple[Flags, Indices]:
+        """Return which voxels have a neighbour one step away, and its flat index for those."""
+        blocked = sum(1 << (2 * axis + (way > 0)) for axis, way in enumerate(step) if way)
+        inside = (self._faces[which] & np.uint8(blocked)) == 0
+        _, height, width = self.shape
+        offset = (step[0] * height + step[1]) * width + step[2]
+        return inside, self.flat[which[inside]] + offset
 
 
-def _strike_touching(
-    crop: Crop,
-    own: npt.NDArray[Any],
-    labels: npt.NDArray[Any],
-    left: Indices,
-    lost: Flags,
-) -> None:
-    """Clear `lost` of every piece beside a voxel where both maps hold the piece's class."""
-    true, predicted = crop.true.reshape(-1), crop.predicted.reshape(-1)
-    for offset in crop.neighbours():
-        beside = left + offset
-        hit = (true[beside] == own[left]) & (predicted[beside] == own[left])
-        lost[labels[left[hit]]] = False
-        left = left[lost[labels[left]]]
-        if left.size == 0:
-            return
+def find_errors(
+    reference: LabelArray, prediction: LabelArray, ignore: int | None = None
+) -> ErrorVoxels:
+    """List the wrong voxels of two label maps (Z, Y, X) of one shape, read in slabs."""
+    rows = max(1, SLAB_VOXELS // max(1, reference[:1].size))
+    found: list[tuple[Indices, LabelArray, LabelArray]] = []
+    for start in range(0, reference.shape[0], rows):
+        true, predicted = reference[start : start + rows], prediction[start : start + rows]
+        wrong = true != predicted
+        if ignore is not None:
+            wrong &= true != ignore
+        inside = np.flatnonzero(wrong)
+        if inside.size:
+            offset = start * reference[0].size
+            found.append((inside + offset, at(true, inside), at(predicted, inside)))
+    if not found:
+        nothing = np.zeros(0, np.uint8)
+        return ErrorVoxels((reference, prediction), np.zeros(0, np.intp), nothing, nothing, ignore)
+    flat, true, predicted = (np.concatenate(part) for part in zip(*found, strict=True))
+    return ErrorVoxels((reference, prediction), flat, true, predicted, ignore)
 
 
-def near_border(crop: Crop, voxels: Indices) -> Flags:
-    """Whether one of a voxel's 26 neighbours has another class in the reference."""
-    true = crop.true.reshape(-1)
-    near = np.zeros(voxels.shape, bool)
-    left = np.arange(voxels.size)
-    for offset in crop.neighbours():
-        beside = true[voxels[left] + offset]
-        hit = beside != true[voxels[left]]
-        if crop.ignore is not None:
-            hit &= beside != crop.ignore
-        near[left[hit]] = True
-        left = left[~hit]
-        if left.size == 0:
-            break
-    return near
+def at(array: LabelArray, flat: Indices) -> npt.NDArray[Any]:
+    """Return the values at flat (C order) indices, without copying an array of other layout."""
+    if array.flags.c_contiguous:
+        return np.asarray(array.reshape(-1)[flat])
+    return np.asarray(array[np.unravel_index(flat, array.shape)])

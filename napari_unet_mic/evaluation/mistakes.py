@@ -21,28 +21,30 @@ rim
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import cc3d
 import numpy as np
 import numpy.typing as npt
 
 from napari_unet_mic.errors import GridMismatch
-from napari_unet_mic.evaluation.confusion import Box, LabelArray
+from napari_unet_mic.evaluation.confusion import SLAB_VOXELS, Box, LabelArray
 from napari_unet_mic.evaluation.error_voxels import (
-    INSIDE_MARGIN,
-    Crop,
+    MISSED,
+    RIM,
+    SPURIOUS,
+    ErrorVoxels,
     Flags,
-    Indices,
-    Query,
-    bounding_box,
-    near_border,
-    within_lost_objects,
+    find_errors,
 )
 from napari_unet_mic.evaluation.memory_order import MemoryOrder
-from napari_unet_mic.evaluation.region_places import common_value, deepest_points
+from napari_unet_mic.evaluation.region_places import (
+    common_value,
+    deepest_in_slice,
+    deepest_points,
+)
+from napari_unet_mic.evaluation.runs import Indices, components
 
 Kind = Literal["missed lesion", "spurious lesion", "swapped class", "inside", "rim", "correct"]
 KINDS: tuple[Kind, ...] = (
@@ -53,7 +55,6 @@ KINDS: tuple[Kind, ...] = (
     "rim",
     "correct",
 )
-MISSED, SPURIOUS, SWAPPED, INSIDE, RIM, CORRECT = range(6)
 
 
 @dataclass(frozen=True)
@@ -90,24 +91,16 @@ class Region:
     predicted_class: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RegionMap:
-    """Regions, and the voxels of each.
-
-    `labels` covers `box` only: a voxel holds the rank of its region, 0 elsewhere.
-    """
+    """Regions, and a way to the voxels of each."""
 
     regions: tuple[Region, ...]
-    labels: npt.NDArray[np.unsignedinteger[Any]]
-    box: Box
+    _mask: Callable[[Region], Flags]
 
     def mask(self, region: Region) -> Flags:
         """Return which voxels inside ``region.box`` belong to the region."""
-        inside = tuple(
-            slice(one.start - whole.start, one.stop - whole.start)
-            for one, whole in zip(region.box, self.box, strict=True)
-        )
-        return np.asarray(self.labels[inside] == region.rank)
+        return self._mask(region)
 
 
 def regions_of(
@@ -146,203 +139,202 @@ def regions_of(
     GridMismatch
         The shapes differ.
     """
-    return map_regions(
-        reference,
-        prediction,
-        true_class,
-        predicted_class,
-        spacing_mm,
-        split_rim=split_rim,
-        axis=axis,
-        ignore=ignore,
-    ).regions
+    mistakes = Mistakes.of(reference, prediction, spacing_mm, ignore=ignore)
+    return mistakes.regions(true_class, predicted_class, split_rim=split_rim, axis=axis).regions
 
 
-def map_regions(
-    reference: LabelArray,
-    prediction: LabelArray,
-    true_class: int | None,
-    predicted_class: int | None,
-    spacing_mm: Sequence[float],
-    *,
-    split_rim: bool = True,
-    axis: int = 0,
-    ignore: int | None = None,
-) -> RegionMap:
-    """Find the regions of a cell and the voxels of each; parameters as `regions_of`.
+@dataclass(frozen=True, eq=False)
+class Mistakes:
+    """All wrong voxels of one comparison, found once and then asked cell by cell.
 
-    Notes
-    -----
-    Memory follows the bounding box of the errors of the classes asked for: some ten
-    bytes for each of its voxels.
+    Make it with `Mistakes.of`; it is stale as soon as one of the maps changes.
     """
-    if reference.shape != prediction.shape:
-        raise GridMismatch(
-            "prediction",
-            expected=f"shape {reference.shape} as in the reference",
-            got=f"shape {prediction.shape}",
-            advice="compare maps of one grid, or resample the prediction onto the reference",
-        )
-    flat = reference.ndim == 2
-    if flat:
-        reference, prediction, axis = reference[None], prediction[None], 0
-    order = MemoryOrder.of(reference)
-    query = Query(true_class, predicted_class, ignore)
-    reference, prediction = order.view(reference), order.view(prediction)
-    box = bounding_box(reference, prediction, query)
-    if box is None:
-        empty = np.zeros((0,) * (3 - flat), np.uint8)
-        return RegionMap((), empty, (slice(0, 0),) * (3 - flat))
-    crop = Crop.cut(reference, prediction, box, ignore)
-    along = order.axes.index(axis)
-    voxel_ml = float(np.prod(spacing_mm)) / 1000
-    found = _regions_in(crop, query, along, voxel_ml, split_rim)
-    return _turn_back(found, order, axis, flat)
+
+    errors: ErrorVoxels
+    order: MemoryOrder
+    voxel_ml: float
+    flat: bool
+
+    @staticmethod
+    def of(
+        reference: LabelArray,
+        prediction: LabelArray,
+        spacing_mm: Sequence[float],
+        *,
+        ignore: int | None = None,
+    ) -> Mistakes:
+        """Find the wrong voxels of two label maps; parameters as `regions_of`.
+
+        Notes
+        -----
+        One pass over the maps; then memory (some fifty bytes each) and time follow the number
+        of wrong voxels.
+        """
+        if reference.shape != prediction.shape:
+            raise GridMismatch(
+                "prediction",
+                expected=f"shape {reference.shape} as in the reference",
+                got=f"shape {prediction.shape}",
+                advice="compare maps of one grid, or resample the prediction onto the reference",
+            )
+        flat = reference.ndim == 2
+        if flat:
+            reference, prediction = reference[None], prediction[None]
+        order = MemoryOrder.of(reference)
+        errors = find_errors(order.view(reference), order.view(prediction), ignore)
+        return Mistakes(errors, order, float(np.prod(spacing_mm)) / 1000, flat)
+
+    def regions(
+        self,
+        true_class: int | None,
+        predicted_class: int | None,
+        *,
+        split_rim: bool = True,
+        axis: int = 0,
+    ) -> RegionMap:
+        """Form the regions of one cell, row or column; parameters as `regions_of`."""
+        axis = 0 if self.flat else axis
+        if true_class is not None and true_class == predicted_class:
+            return self._correct(true_class, axis)
+        errors = self.errors
+        chosen = np.ones(errors.flat.size, bool)
+        if true_class is not None:
+            chosen &= errors.true == true_class
+        if predicted_class is not None:
+            chosen &= errors.predicted == predicted_class
+        which = np.flatnonzero(chosen)
+        kinds = (errors.kinds if split_rim else errors.kinds_with_rim)[which]
+        groups = _groups(errors, which, kinds)
+        order = np.argsort(groups, kind="stable")
+        which, kinds, groups = which[order], kinds[order], groups[order]
+        regions = self._measured(which, kinds, groups, self.order.axes.index(axis), axis)
+        sequence = sorted(range(len(regions)), key=lambda n: _before(regions[n]))
+        starts = np.append(_starts(groups), groups.size)
+        voxels = [errors.flat[which[starts[n] : starts[n + 1]]] for n in sequence]
+        ranked = tuple(replace(regions[n], rank=rank) for rank, n in enumerate(sequence, 1))
+        return RegionMap(ranked, lambda region: self._scattered(region, voxels[region.rank - 1]))
+
+    def _measured(
+        self,
+        which: Indices,
+        kinds: npt.NDArray[np.uint8],
+        groups: Indices,
+        along: int,
+        axis: int,
+    ) -> list[Region]:
+        """Describe the regions in the order of their groups; ranks are given later."""
+        errors = self.errors
+        starts = _starts(groups)
+        if starts.size == 0:
+            return []
+        places = np.stack(np.unravel_index(errors.flat[which], errors.shape))
+        counts = np.diff(starts, append=groups.size)
+        lowest = np.minimum.reduceat(places, starts, axis=1)
+        highest = np.maximum.reduceat(places, starts, axis=1)
+        points = deepest_points(groups, places, along)
+        true = common_value(errors.true[which], starts)
+        predicted = common_value(errors.predicted[which], starts)
+        return [
+            self._region(
+                int(counts[n]),
+                tuple(
+                    slice(int(first), int(last) + 1)
+                    for first, last in zip(lowest[:, n], highest[:, n], strict=True)
+                ),
+                tuple(points[:, n].tolist()),
+                axis,
+                KINDS[kinds[starts[n]]],
+                (true[n], predicted[n]),
+            )
+            for n in range(starts.size)
+        ]
+
+    def _region(
+        self,
+        voxels: int,
+        box: Box,
+        point: tuple[int, ...],
+        axis: int,
+        kind: Kind,
+        classes: tuple[int | None, int | None],
+    ) -> Region:
+        """Give a region in the caller's orientation (without the added axis of a 2-D map)."""
+        keep = slice(1, None) if self.flat else slice(None)
+        point = self.order.unview_index(point)
+        box = self.order.unview_box(box)
+        ml = voxels * self.voxel_ml
+        return Region(1, voxels, ml, box[keep], point[axis], point[keep], kind, *classes)
+
+    def _scattered(self, region: Region, flat: Indices) -> Flags:
+        whole = (slice(0, 1), *region.box) if self.flat else region.box
+        mask = np.zeros([one.stop - one.start for one in whole], bool)
+        places = np.unravel_index(flat, self.errors.shape)
+        inside: list[Indices] = [places[0]] * 3
+        for axis, place in zip(self.order.axes, places, strict=True):
+            last = self.order.shape[axis] - 1
+            turned = last - place if self.order.backwards[axis] else place
+            inside[axis] = turned - whole[axis].start
+        mask[tuple(inside)] = True
+        return mask[0] if self.flat else mask
+
+    def _correct(self, value: int, axis: int) -> RegionMap:
+        """Return the voxels of a diagonal cell as one region, without listing them."""
+        reference, prediction = self.errors.maps
+        along = self.order.axes.index(axis)
+        areas = [np.zeros(size, np.int64) for size in reference.shape]
+        rows = max(1, SLAB_VOXELS // max(1, reference[:1].size))
+        for start in range(0, reference.shape[0], rows):
+            slab = slice(start, start + rows)
+            chosen = (reference[slab] == value) & (prediction[slab] == value)
+            areas[0][slab] = np.count_nonzero(chosen, axis=(1, 2))
+            by_row = np.count_nonzero(chosen, axis=0)
+            areas[1] += by_row.sum(axis=1)
+            areas[2] += by_row.sum(axis=0)
+        total = int(areas[0].sum())
+        if total == 0:
+            return RegionMap((), self._no_mask)
+        best = int(np.argmax(areas[along]))
+        on_slice = tuple(map(np.take, (reference, prediction), (best, best), (along, along)))
+        deepest = list(deepest_in_slice((on_slice[0] == value) & (on_slice[1] == value)))
+        deepest.insert(along, best)
+        ends = [np.flatnonzero(one)[[0, -1]] for one in areas]
+        box = tuple(slice(int(first), int(last) + 1) for first, last in ends)
+        region = self._region(total, box, tuple(deepest), axis, "correct", (value, value))
+
+        def mask(_: Region) -> Flags:
+            found = (reference[box] == value) & (prediction[box] == value)
+            turned = found.transpose(np.argsort(self.order.axes))
+            turned = turned[tuple(slice(None, None, -1 if b else 1) for b in self.order.backwards)]
+            return np.asarray(turned[0] if self.flat else turned)
+
+        return RegionMap((region,), mask)
+
+    @staticmethod
+    def _no_mask(region: Region) -> Flags:
+        raise KeyError(region)
 
 
-def _regions_in(crop: Crop, query: Query, axis: int, voxel_ml: float, split_rim: bool) -> RegionMap:
-    """Form the regions of one crop; boxes and points are those of the whole volume."""
-    chosen = query.selects(crop.true[INSIDE_MARGIN], crop.predicted[INSIDE_MARGIN])
-    if query.correct:
-        return _correct_region(crop, chosen, query, axis, voxel_ml)
-    voxels = np.flatnonzero(np.pad(chosen, 1))
-    kinds = _kinds_of(crop, voxels, query, split_rim)
-    labels = _label(crop, voxels, kinds)
-    groups = labels.reshape(-1)[voxels]
-    regions = _measure(crop, voxels, kinds, labels, axis, voxel_ml)
-    sizes = [(region.kind == "rim", -region.voxels) for region in regions]
-    order = sorted(range(len(regions)), key=sizes.__getitem__)
-    ranks = np.zeros(len(regions) + 1, labels.dtype)
-    ranks[np.array(order, np.intp) + 1] = np.arange(1, len(regions) + 1)
-    labels.reshape(-1)[voxels] = ranks[groups]
-    ranked = tuple(replace(regions[old], rank=rank) for rank, old in enumerate(order, 1))
-    return RegionMap(ranked, labels[INSIDE_MARGIN], crop.box)
+def _groups(errors: ErrorVoxels, which: Indices, kinds: npt.NDArray[np.uint8]) -> Indices:
+    """Number the regions: touching voxels of one kind and one pair of classes.
 
-
-def _kinds_of(crop: Crop, voxels: Indices, query: Query, split_rim: bool) -> npt.NDArray[np.uint8]:
-    true, predicted = crop.true.reshape(-1)[voxels], crop.predicted.reshape(-1)[voxels]
-    kinds = np.where((true != 0) & (predicted != 0), SWAPPED, INSIDE).astype(np.uint8)
-    if split_rim:
-        kinds[near_border(crop, voxels)] = RIM
-    spurious = within_lost_objects(crop, voxels, of_prediction=True, wanted=query.predicted_class)
-    missed = within_lost_objects(crop, voxels, of_prediction=False, wanted=query.true_class)
-    kinds[spurious] = SPURIOUS
-    kinds[missed] = MISSED
-    return kinds
-
-
-def _label(crop: Crop, voxels: Indices, kinds: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-    """Number the regions 1 … n over the crop: touching voxels of one kind and one class pair.
-
-    A missed lesion is one region whatever it was taken for, a spurious one wherever it lies,
-    and all rim voxels are one region.
+    A missed lesion is one region whatever it was taken for, a spurious one wherever it
+    lies, and all rim voxels are one region.
     """
-    true, predicted = crop.true.reshape(-1)[voxels], crop.predicted.reshape(-1)[voxels]
-    keys = np.zeros(voxels.shape, [("kind", np.uint8), ("true", np.int32), ("as", np.int32)])
-    keys["kind"] = kinds
-    keys["true"] = np.where((kinds == SPURIOUS) | (kinds == RIM), 0, true)
-    keys["as"] = np.where((kinds == MISSED) | (kinds == RIM), 0, predicted)
-    rim = kinds == RIM
-    distinct, alike = np.unique(keys[~rim], return_inverse=True)
-    sorts = np.zeros(crop.true.shape, np.min_scalar_type(distinct.size + 1))
-    sorts.reshape(-1)[voxels[~rim]] = alike + 1
-    labels, n_regions = cc3d.connected_components(sorts, connectivity=26, return_N=True)
-    if rim.any():
-        labels = labels.astype(np.promote_types(labels.dtype, np.min_scalar_type(n_regions + 1)))
-        labels.reshape(-1)[voxels[rim]] = n_regions + 1
-    return np.asarray(labels)
+    true = np.where((kinds == SPURIOUS) | (kinds == RIM), 0, errors.true[which])
+    predicted = np.where((kinds == MISSED) | (kinds == RIM), 0, errors.predicted[which])
+    most = int(max(true.max(initial=0), predicted.max(initial=0))) + 1
+    keys = (kinds.astype(np.int64) * most + true) * most + predicted
+    rest = kinds != RIM
+    groups = np.zeros(which.size, np.intp)
+    groups[rest] = components(errors.flat[which[rest]], keys[rest], errors.shape)
+    groups[~rest] = groups.max(initial=-1) + 1
+    return groups
 
 
-def _measure(
-    crop: Crop,
-    voxels: Indices,
-    kinds: npt.NDArray[np.uint8],
-    labels: npt.NDArray[Any],
-    axis: int,
-    voxel_ml: float,
-) -> list[Region]:
-    """Describe regions 1 … n in the order of their labels; ranks are given later."""
-    groups = labels.reshape(-1)[voxels]
-    order = np.argsort(groups, kind="stable")
-    voxels, kinds, groups = voxels[order], kinds[order], groups[order]
-    starts = np.flatnonzero(np.diff(groups, prepend=0))
-    counts = np.diff(starts, append=groups.size)
-    places = np.stack(np.unravel_index(voxels, crop.true.shape))
-    lowest = np.minimum.reduceat(places, starts, axis=1) if starts.size else places
-    highest = np.maximum.reduceat(places, starts, axis=1) if starts.size else places
-    points = deepest_points(crop, voxels, groups, places, labels, axis)
-    classes = [
-        common_value(side.reshape(-1)[voxels], starts) for side in (crop.true, crop.predicted)
-    ]
-    origin = np.array([one.start - 1 for one in crop.box])[:, None]
-    lowest, highest, points = lowest + origin, highest + origin, points + origin
-    return [
-        Region(
-            rank=0,
-            voxels=int(counts[n]),
-            ml=int(counts[n]) * voxel_ml,
-            box=tuple(
-                slice(int(first), int(last) + 1)
-                for first, last in zip(lowest[:, n], highest[:, n], strict=True)
-            ),
-            slice=int(points[axis, n]),
-            point=tuple(points[:, n].tolist()),
-            kind=KINDS[kinds[starts[n]]],
-            true_class=classes[0][n],
-            predicted_class=classes[1][n],
-        )
-        for n in range(starts.size)
-    ]
+def _starts(groups: Indices) -> Indices:
+    return np.flatnonzero(np.diff(groups, prepend=-1))
 
 
-def _correct_region(
-    crop: Crop, chosen: Flags, query: Query, axis: int, voxel_ml: float
-) -> RegionMap:
-    """Return the voxels of a diagonal cell as one region, without listing them."""
-    areas = np.count_nonzero(chosen, axis=tuple(other for other in range(3) if other != axis))
-    best = int(np.argmax(areas))
-    on_slice = np.zeros_like(chosen)
-    inside: list[slice | int] = [slice(None)] * 3
-    inside[axis] = slice(best, best + 1)
-    on_slice[tuple(inside)] = chosen[tuple(inside)]
-    scratch = np.pad(on_slice.view(np.uint8), 1)
-    voxels = np.flatnonzero(scratch)
-    places = np.stack(np.unravel_index(voxels, scratch.shape))
-    groups = np.ones(voxels.shape, np.uint8)
-    origin = np.array([one.start - 1 for one in crop.box])
-    point = deepest_points(crop, voxels, groups, places, scratch, axis)[:, 0] + origin
-    total = int(areas.sum())
-    region = Region(
-        1,
-        total,
-        total * voxel_ml,
-        crop.box,
-        int(point[axis]),
-        tuple(point.tolist()),
-        "correct",
-        query.true_class,
-        query.predicted_class,
-    )
-    return RegionMap((region,), chosen.view(np.uint8), crop.box)
-
-
-def _turn_back(found: RegionMap, order: MemoryOrder, axis: int, flat: bool) -> RegionMap:
-    """Give places in the caller's orientation (and without the added axis of a 2-D map)."""
-    keep = slice(1, None) if flat else slice(None)
-
-    def turned(region: Region) -> Region:
-        point = order.unview_index(region.point)
-        return replace(
-            region,
-            box=order.unview_box(region.box)[keep],
-            point=point[keep],
-            slice=point[axis],
-        )
-
-    labels = found.labels.transpose(np.argsort(order.axes))
-    labels = labels[tuple(slice(None, None, -1 if one else None) for one in order.backwards)]
-    return RegionMap(
-        tuple(turned(region) for region in found.regions),
-        labels[0] if flat else labels,
-        order.unview_box(found.box)[keep],
-    )
+def _before(region: Region) -> tuple[Any, ...]:
+    """Largest first, the rim last; of equal size, as they lie."""
+    return region.kind == "rim", -region.voxels, region.point

@@ -1,92 +1,100 @@
-"""Where a region of wrong voxels is best looked at: its largest slice, its deepest voxel.
+"""Where a region is best looked at: its slice of largest area, its deepest voxel there.
 
-Voxels enter as flat indices of a `napari_unet_mic.evaluation.error_voxels.Crop`, sorted by
-region; places inside the crop leave.
+Voxels enter as flat indices with the region of each; one voxel of each region leaves.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from napari_unet_mic.evaluation.confusion import LabelArray
-from napari_unet_mic.evaluation.error_voxels import Crop, Indices
+from napari_unet_mic.evaluation.runs import Indices
 
 
 def common_value(values: LabelArray, starts: Indices) -> list[int | None]:
-    """Return the one value of each region (beginning at `starts`), or None where it has several."""
+    """Return the one value of each group (beginning at `starts`), None where it has several."""
     if starts.size == 0:
         return []
     lowest, highest = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
     return [int(low) if low == high else None for low, high in zip(lowest, highest, strict=True)]
 
 
-def deepest_points(
-    crop: Crop,
-    voxels: Indices,
-    groups: LabelArray,
-    places: Indices,
-    labels: npt.NDArray[Any],
-    axis: int,
-) -> Indices:
+def deepest_points(groups: Indices, places: Indices, axis: int) -> Indices:
     """Return one voxel of each region: the deepest on its slice of largest area.
 
     Parameters
     ----------
-    voxels, groups, places
-        Flat indices in the crop sorted by region, the region of each, and its (3, N) places
-        in the crop.
-    labels
-        Region of every voxel of the crop; used as scratch and restored.
+    groups, places
+        (n,) region of each voxel, ascending, and (3, n) its place.
     axis
         The axis across which slices are taken.
 
     Returns
     -------
     ndarray (3, n regions)
-        Places in the crop. Equally deep voxels: the one nearest to the slice's centroid.
+        Of equally deep voxels the one nearest to the slice's centroid.
     """
-    if voxels.size == 0:
+    if groups.size == 0:
         return np.zeros((3, 0), np.intp)
     by_slice = np.lexsort((places[axis], groups))
-    changes = np.diff(groups[by_slice], prepend=0) | np.diff(places[axis, by_slice], prepend=-1)
-    runs = np.flatnonzero(changes)
-    areas = np.diff(runs, append=voxels.size)
-    largest_first = np.lexsort((-areas, groups[by_slice[runs]]))
-    best = largest_first[np.flatnonzero(np.diff(groups[by_slice[runs]][largest_first], prepend=0))]
+    group, place = groups[by_slice], places[axis, by_slice]
+    begins = np.ones(group.size, bool)
+    begins[1:] = (group[1:] != group[:-1]) | (place[1:] != place[:-1])
+    runs = np.flatnonzero(begins)
+    areas = np.diff(runs, append=group.size)
+    largest_first = np.lexsort((-areas, group[runs]))
+    best = largest_first[_first_of_each(group[runs][largest_first])]
     chosen = np.concatenate([by_slice[runs[n] : runs[n] + areas[n]] for n in best])
-    depth = depth_in_slice(crop, labels, voxels[chosen], axis)
+    groups, places = groups[chosen], places[:, chosen]
     first = np.concatenate([[0], np.cumsum(areas[best])[:-1]])
-    middle = np.add.reduceat(places[:, chosen], first, axis=1) / areas[best]
-    away = np.square(places[:, chosen] - np.repeat(middle, areas[best], axis=1)).sum(axis=0)
-    deepest_first = np.lexsort((away, -depth, groups[chosen]))
-    return np.asarray(places[:, chosen[deepest_first[first]]])
+    middle = np.add.reduceat(places, first, axis=1) / areas[best]
+    away = np.square(places - np.repeat(middle, areas[best], axis=1)).sum(axis=0)
+    depth = _depths(groups, places, axis)
+    deepest_first = np.lexsort((away, -depth, groups))
+    return np.asarray(places[:, deepest_first[first]])
 
 
-def depth_in_slice(
-    crop: Crop, labels: npt.NDArray[Any], voxels: Indices, axis: int
-) -> npt.NDArray[np.int32]:
-    """Count how many layers must be peeled off a region's slice before a voxel goes.
+def _first_of_each(groups: LabelArray) -> Indices:
+    begins = np.ones(groups.size, bool)
+    begins[1:] = groups[1:] != groups[:-1]
+    return np.flatnonzero(begins)
 
-    Parameters
-    ----------
-    labels
-        Region of every voxel of the crop; used as scratch and restored.
-    voxels
-        Flat indices, of each region all voxels of one slice across `axis`.
+
+def _depths(groups: Indices, places: Indices, axis: int) -> Indices:
+    """Count the layers of a slice that must be peeled off until a voxel goes.
+
+    Every region has voxels on one slice only; a voxel goes when one of the four beside it
+    in the slice is not, or no longer, there.
     """
-    flat = labels.reshape(-1)
-    regions = flat[voxels]
-    depth = np.zeros(voxels.shape, np.int32)
-    left = np.arange(voxels.size)
+    rows, columns = (places[other] - places[other].min() + 1 for other in range(3) if other != axis)
+    width, height = int(columns.max()) + 2, int(rows.max()) + 2
+    codes = (groups.astype(np.int64) * height + rows) * width + columns
+    order = np.argsort(codes)
+    ascending = codes[order]
+    beside = []
+    for step in (-width, -1, 1, width):
+        found = np.searchsorted(ascending, codes + step)
+        found[found == codes.size] = 0
+        beside.append(np.where(ascending[found] == codes + step, order[found], codes.size))
+    there = np.ones(codes.size + 1, bool)
+    there[-1] = False
+    depth = np.zeros(codes.size, np.intp)
+    left = np.arange(codes.size)
     while left.size:
         depth[left] += 1
-        inside = np.ones(left.shape, bool)
-        for offset in crop.neighbours_in_slice(axis):
-            inside &= flat[voxels[left] + offset] == regions[left]
-        flat[voxels[left[~inside]]] = 0
-        left = left[inside]
-    flat[voxels] = regions
+        stays = there[beside[0][left]] & there[beside[1][left]]
+        stays &= there[beside[2][left]] & there[beside[3][left]]
+        there[left[~stays]] = False
+        left = left[stays]
     return depth
+
+
+def deepest_in_slice(inside: npt.NDArray[np.bool_]) -> Sequence[int]:
+    """Return the place (row, column) furthest from the outside of one slice's mask."""
+    depth = ndimage.distance_transform_edt(np.pad(inside, 1))
+    row, column = np.unravel_index(int(np.argmax(depth)), np.asarray(depth).shape)
+    return int(row) - 1, int(column) - 1

@@ -1,9 +1,10 @@
 import cc3d
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_unet_mic.errors import GridMismatch
-from napari_unet_mic.evaluation.mistakes import map_regions, regions_of
+from napari_unet_mic.evaluation.mistakes import Mistakes, regions_of
 
 SPACING = (5.0, 0.5, 2.0)  # mm: a voxel is 0.005 ml
 
@@ -148,7 +149,7 @@ def test_orientation_and_type_do_not_matter(liver, turn):
 
 def test_the_mask_of_a_region_lies_in_its_box(liver):
     reference, prediction = (array[:, ::-1].transpose(1, 0, 2) for array in liver)
-    found = map_regions(reference, prediction, 1, None, SPACING)
+    found = Mistakes.of(reference, prediction, SPACING).regions(1, None)
     wrong = (reference == 1) & (prediction != 1)
     for region in found.regions:
         mask = found.mask(region)
@@ -167,6 +168,13 @@ def test_a_diagonal_cell_is_one_region_of_correct_voxels(liver):
     assert region.kind == "correct"
     assert region.voxels == np.count_nonzero((liver[0] == 1) & (liver[1] == 1))
     assert liver[0][region.point] == liver[1][region.point] == 1
+    flipped = [array[::-1].transpose(1, 2, 0) for array in liver]
+    found = Mistakes.of(*flipped, SPACING).regions(1, 1)
+    expected = (flipped[0] == 1) & (flipped[1] == 1)
+    (region,) = found.regions
+    assert np.array_equal(found.mask(region), expected[region.box])
+    assert expected[region.point]
+    assert Mistakes.of(*liver, SPACING).regions(9, 9).regions == ()
 
 
 def test_ignored_voxels_are_no_mistakes_and_no_border():
@@ -182,9 +190,8 @@ def test_ignored_voxels_are_no_mistakes_and_no_border():
 @pytest.mark.parametrize("cell", [(0, 1), (1, 0), (1, None), (None, 1), (None, None)], ids=str)
 def test_no_mistakes_no_regions(cell):
     empty = np.zeros((4, 5, 6), np.uint8)
-    found = map_regions(empty, empty, *cell, SPACING)
+    found = Mistakes.of(empty, empty, SPACING).regions(*cell)
     assert found.regions == ()
-    assert found.labels.size == 0
 
 
 def test_two_dimensions():
@@ -197,28 +204,46 @@ def test_two_dimensions():
     assert region.point in [(6, 7), (7, 7)]
     assert region.slice == 0
     assert region.ml == pytest.approx(0.02)
+    assert Mistakes.of(reference, prediction, (0.5, 2.0)).regions(1, 0).mask(region).all()
+    (correct,) = regions_of(reference, prediction, 0, 0, (0.5, 2.0))
+    assert correct.voxels == 380
+    assert len(correct.point) == 2
 
 
-def test_lost_objects_equal_a_plain_search_over_whole_objects():
-    rng = np.random.default_rng(0)
-    smooth = [
-        sum(np.roll(noise, shift, axis) for axis in range(3) for shift in (-1, 0, 1))
-        for noise in rng.standard_normal((2, 24, 24, 24))
-    ]
-    reference, prediction = (np.digitize(one, [4.5, 6.5]).astype(np.uint8) for one in smooth)
-    found = map_regions(reference, prediction, None, None, SPACING)
-    kinds = np.zeros(reference.shape, object)
-    for region in found.regions:
-        kinds[region.box][found.mask(region)] = region.kind
-    expected = np.zeros(reference.shape, bool)
+def lost_objects(own, other):
+    """Every object of one map, looked up in the other."""
+    lost = np.zeros(own.shape, bool)
     for value in (1, 2):
-        objects = cc3d.connected_components(reference == value)
+        objects = cc3d.connected_components(own == value)
         for n in range(1, objects.max() + 1):
             here = objects == n
-            if not (prediction[here] == value).any():
-                expected |= here
-    assert expected.any()
-    assert np.array_equal(kinds == "missed lesion", expected)
+            lost |= here & (not (other[here] == value).any())
+    return lost
+
+
+@pytest.mark.parametrize("shape", [(24, 24, 24), (1, 40, 40), (5, 6, 70)], ids=str)
+def test_kinds_equal_a_plain_search_over_whole_objects_and_neighbours(shape):
+    rng = np.random.default_rng(sum(shape))
+    maps = []
+    for smooth in rng.standard_normal((2, *shape)):
+        for axis in range(3):
+            smooth = sum(np.roll(smooth, shift, axis) for shift in (-1, 0, 1))
+        maps.append(np.digitize(smooth, [4.0, 7.0]).astype(np.uint8))
+    reference, prediction = maps
+    wrong = reference != prediction
+    both = (reference > 0) & (prediction > 0)
+    border = ndimage.maximum_filter(reference, 3) != ndimage.minimum_filter(reference, 3)
+    expected = np.where(both, "swapped class", "inside").astype(object)
+    expected[border] = "rim"
+    expected[lost_objects(prediction, reference)] = "spurious lesion"
+    expected[lost_objects(reference, prediction)] = "missed lesion"
+    expected[~wrong] = None
+    found = Mistakes.of(reference, prediction, SPACING).regions(None, None)
+    kinds = np.full(shape, None, object)
+    for region in found.regions:
+        kinds[region.box][found.mask(region)] = region.kind
+    assert {"missed lesion", "spurious lesion", "rim"} <= set(kinds[wrong])
+    assert np.array_equal(kinds, expected)
 
 
 def test_other_shapes_are_refused():
