@@ -68,6 +68,7 @@ class RunHistory:
         self._iterations: list[events.IterationsFinished] = []
         self._recent: deque[events.EpochFinished] = deque(maxlen=5)
         self._stage: events.Progress | None = None
+        self._note = ""  # what the trainer said about where the weights came from
         self._last_word: events.Event | None = None
         self._validation: events.ValidationFinished | None = None
         self._test: events.TestFinished | None = None
@@ -84,6 +85,7 @@ class RunHistory:
                 self._stage = None
             elif isinstance(event, events.Progress):
                 self._stage = event
+                self._note = event.note if event.stage == "train" and event.note else self._note
             elif isinstance(event, events.RunStarted):
                 self._started, self._last_word, self._stage = event, None, None
             elif isinstance(event, events.Resumed):
@@ -126,7 +128,7 @@ class RunHistory:
             seconds_left=left,
             progress=self._progress(left),
             sentence=self._sentence(),
-            device=started.device if started else "",
+            device=f"{started.device} {self._note}".strip() if started else "",
             failed=isinstance(self._last_word, events.RunFailed),
             best_iou={v: float(ys.max()) for v, (_, ys) in iou.items() if len(ys)},
             validation=self._validation,

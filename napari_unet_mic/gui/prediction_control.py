@@ -49,7 +49,7 @@ class _Task:
     dataset: Dataset | None
     geometry: Volume | None = None
     done: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
+    sentences: list[str] = field(default_factory=list)
     newest: PredictionEvent | None = None
     cancelled: bool = False
 
@@ -192,7 +192,7 @@ class PredictionControl:
         event, task.newest = task.newest, None
         words = event.case
         if event.cases > 1:
-            words += f" (case {event.case_number} of {event.cases})"
+            words += f" (case {event.case_number + 1} of {event.cases})"
         if event.total:
             words += f" · tile {event.done} of {event.total}"
         if event.message:
@@ -203,17 +203,15 @@ class PredictionControl:
         if task is not self._task:
             return
         if event.kind == "started":
+            task.sentences.append(event.message)
             self.app.say(event.message)
-            self.panel.show_progress(event.message)
+            self.panel.show_progress(" · ".join(task.sentences))
         elif event.kind == "case_done":
             task.done.append(event.case)
             if task.wish.subject.kind in ("case", "layer"):
                 self._show_prediction(task, event)
             elif event.message:
                 self.app.say(f"{event.case}: {event.message}")
-        elif event.kind == "case_failed":
-            task.failed[event.case] = event.message
-            self.panel.show_error(event.message)
         elif event.is_last:
             self._on_last_event(task, event)
 
@@ -279,10 +277,9 @@ class PredictionControl:
 
     def _on_evaluated(self, task: _Task, folder: Path, found: Evaluation) -> None:
         self._evaluating = None
-        failed = f", {len(task.failed)} failed" if task.failed else ""
         iou = found.foreground_iou
         mean = f", mean IoU {iou:.3f}" if iou is not None else ""
-        self._finish(f"{len(task.done)} cases predicted{failed}{mean} · tables in {folder}")
+        self._finish(f"{len(task.done)} cases predicted{mean} · tables in {folder}")
         self.results.show_evaluation(found, folder)
 
     # ---- what is told ------------------------------------------------------------------
