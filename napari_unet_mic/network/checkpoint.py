@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import warnings
+import weakref
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from torch import nn
 
 from napari_unet_mic.data.files import read_json, write_whole
 from napari_unet_mic.errors import BadCheckpoint, NotYet, UnreadableFile
+from napari_unet_mic.network.archive import model_inside, unpack_model
 from napari_unet_mic.network.build import check_weights
 from napari_unet_mic.network.unet import UNet
 from napari_unet_mic.planning.plan import Configuration, Plan, read_plan
@@ -55,7 +58,10 @@ class ModelFolder:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> ModelFolder:
-        """Open a model folder (or a run's); no weights are read yet.
+        """Open a model folder (or a run's, or a model's zip); no weights are read yet.
+
+        A zip is unpacked into a temporary folder, which goes when the model does. A folder
+        that holds one model folder stands for it.
 
         Raises
         ------
@@ -63,12 +69,25 @@ class ModelFolder:
             The folder, its plans.json or its dataset.json is missing or not JSON.
         BadPlan
             The plan cannot be used.
+        BadCheckpoint
+            There are several models, or the zip has names that climb out of it.
         NotYet
-            A zip, or a folder of nnU-Net v1.
+            A folder of nnU-Net v1.
         """
         folder = Path(folder)
         if folder.is_file() and folder.suffix == ".zip":
-            raise NotYet("opening a model's zip (unpack it and give its folder)")
+            unpacked = unpack_model(folder)
+            try:
+                model = cls._open(model_inside(unpacked))
+            except BaseException:
+                shutil.rmtree(unpacked, ignore_errors=True)
+                raise
+            weakref.finalize(model, shutil.rmtree, unpacked, ignore_errors=True)
+            return model
+        return cls._open(model_inside(folder))
+
+    @classmethod
+    def _open(cls, folder: Path) -> ModelFolder:
         if folder.name.startswith("fold_") and not (folder / "plans.json").exists():
             folder = folder.parent
         if not folder.is_dir():

@@ -120,15 +120,19 @@ def test_missing_file_of_a_model_is_named(model: Path, name: str) -> None:
         ModelFolder.open(model)
 
 
-def test_missing_folder_zip_and_v1_are_refused(tmp_path: Path) -> None:
+def test_missing_folder_and_v1_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile, match="model folder, got nothing"):
         ModelFolder.open(tmp_path / "nowhere")
-    (tmp_path / "model.zip").touch()
-    with pytest.raises(NotYet, match="zip"):
-        ModelFolder.open(tmp_path / "model.zip")
     (tmp_path / "plans.pkl").touch()
     with pytest.raises(NotYet, match="v1"):
         ModelFolder.open(tmp_path)
+
+
+def test_folder_of_one_model_stands_for_it(model: Path) -> None:
+    assert ModelFolder.open(model.parent).folder == model
+    shutil.copytree(model, model.with_name("other"))
+    with pytest.raises(BadCheckpoint, match=r"expected one model, got 2: nnUNetTrainer.*, other"):
+        ModelFolder.open(model.parent)
 
 
 def test_regions_are_refused_and_ignore_is_no_class(model: Path) -> None:
