@@ -1,0 +1,87 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from napari_unet_mic.data.files import read_json, write_json
+from napari_unet_mic.errors import BadInput, Cancelled, ChannelMismatch
+from napari_unet_mic.training.events import Event, Progress
+from napari_unet_mic.training.prepare import open_workspace, prepare, prepare_workspace
+from napari_unet_mic.training.run import RunSettings
+
+
+def asked(blobs: Path, workspace: Path, **changes: object) -> RunSettings:
+    settings = RunSettings(dataset=str(blobs), workspace=str(workspace), name="x")
+    return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]
+
+
+def never() -> bool:
+    return False
+
+
+def test_what_the_workspace_lacks_is_made_once(blobs: Path, tmp_path: Path) -> None:
+    said: list[Event] = []
+    made = prepare(asked(blobs, tmp_path), said.append, never)
+    stages = [event.stage for event in said if isinstance(event, Progress)]
+    assert stages[0] == "fingerprint"
+    assert set(stages) == {"fingerprint", "plan", "preprocess"}
+    assert made.test == ("blob_5",)
+    assert set(made.training) | set(made.validation) == {f"blob_{n}" for n in range(5)}
+    for name in ("dataset_fingerprint.json", "plans.json", "splits_final.json"):
+        assert (tmp_path / name).exists()
+    again: list[Event] = []
+    prepare(asked(blobs, tmp_path), again.append, never)
+    assert {event.stage for event in again if isinstance(event, Progress)} == {"preprocess"}
+
+
+def test_another_grid_gets_a_folder_of_its_own(
+    blobs: Path, blobs_plan: Path, tmp_path: Path
+) -> None:
+    first = prepare(asked(blobs, tmp_path, fold="all"), [].append, never)
+    other = read_json(blobs_plan)
+    other["configurations"]["3d_fullres"]["spacing"] = [2.5, 1.0, 1.0]
+    write_json(tmp_path / "other.json", other)
+    plans = str(tmp_path / "other.json")
+    second = prepare(asked(blobs, tmp_path, fold="all", plans=plans), [].append, never)
+    assert first.preprocessed != second.preprocessed
+    assert list(first.preprocessed.glob("*.b2nd"))
+
+
+def test_another_test_set_needs_another_workspace(blobs: Path, tmp_path: Path) -> None:
+    open_workspace(asked(blobs, tmp_path, test=("blob_1",)))
+    open_workspace(asked(blobs, tmp_path))
+    with pytest.raises(BadInput, match="test cases asked for"):
+        open_workspace(asked(blobs, tmp_path, test=("blob_2",)))
+
+
+def test_test_cases_from_a_file(blobs: Path, tmp_path: Path) -> None:
+    write_json(tmp_path / "held.json", ["blob_0"])
+    workspace = open_workspace(asked(blobs, tmp_path / "w", test=(str(tmp_path / "held.json"),)))
+    assert [case.name for case in workspace.dataset().test] == ["blob_0", "blob_5"]
+
+
+def test_a_plan_for_other_channels_is_refused(
+    blobs: Path, blobs_plan: Path, tmp_path: Path
+) -> None:
+    plan = read_json(blobs_plan)
+    plan["configurations"]["3d_fullres"]["normalization_schemes"] *= 2
+    plan["configurations"]["3d_fullres"]["use_mask_for_norm"] *= 2
+    write_json(tmp_path / "two.json", plan)
+    with pytest.raises(ChannelMismatch, match="2 channels"):
+        prepare(asked(blobs, tmp_path, plans=str(tmp_path / "two.json")), [].append, never)
+
+
+def test_preparing_can_be_cancelled(blobs: Path, tmp_path: Path) -> None:
+    with pytest.raises(Cancelled):
+        prepare(asked(blobs, tmp_path), [].append, lambda: True)
+
+
+def test_the_command_names_the_folder(blobs: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    done: list[tuple[int, int]] = []
+    folder = prepare_workspace(
+        blobs, tmp_path, report=said.append, progress=lambda *at: done.append(at)
+    )
+    assert folder == tmp_path / "preprocessed" / "3d_fullres"
+    assert said[0].startswith("fingerprint")
+    assert done[-1] == (5, 5)
