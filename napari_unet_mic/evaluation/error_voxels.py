@@ -8,6 +8,7 @@ after one pass over the maps.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +22,9 @@ from napari_unet_mic.evaluation.runs import Indices, components
 Flags = npt.NDArray[np.bool_]
 
 MISSED, SPURIOUS, SWAPPED, INSIDE, RIM, CORRECT = range(6)
+
+MANY_VOXELS = 1_000_000
+"""From this many wrong voxels on it is quicker to look at all neighbours in dense slabs."""
 
 _STEPS = sorted(
     (step for step in itertools.product((-1, 0, 1), repeat=3) if any(step)),
@@ -75,6 +79,8 @@ class ErrorVoxels:
     @cached_property
     def _near_border(self) -> Flags:
         """Whether one of a voxel's 26 neighbours has another class in the reference."""
+        if self.flat.size > MANY_VOXELS:
+            return self._looked_up(self._border)
         near = np.zeros(self.flat.size, bool)
         left = np.arange(self.flat.size)
         for step in _STEPS:
@@ -103,6 +109,8 @@ class ErrorVoxels:
         pieces = components(self.flat[here], own[here], self.shape)
         lost = np.ones(pieces.max() + 1, bool)
         left = np.arange(here.size)
+        if self.flat.size > MANY_VOXELS:
+            left = np.flatnonzero(self._looked_up(_beside_correct)[here])
         for step in _STEPS:
             inside, beside = self._beside(here[left], step)
             value = own[here[left[inside]]]
@@ -114,13 +122,39 @@ class ErrorVoxels:
         lost_voxel[here] = lost[pieces]
         return lost_voxel
 
+    def _border(self, reference: LabelArray, prediction: LabelArray) -> Flags:
+        """Return the voxels of a slab with another class around them in the reference."""
+        highest = lowest = reference
+        if self.ignore is not None:
+            ignored = reference == self.ignore
+            highest = np.where(ignored, reference.min(), reference)
+            lowest = np.where(ignored, reference.max(), reference)
+        return np.asarray(_spread(highest, np.maximum) > _spread(lowest, np.minimum))
+
+    def _looked_up(self, dense: Callable[[LabelArray, LabelArray], Flags]) -> Flags:
+        """Return what `dense` says of every wrong voxel, slab by slab with a margin of a slice."""
+        reference, prediction = self.maps
+        found = np.zeros(self.flat.size, bool)
+        area = reference[0].size
+        rows = max(1, 4 * SLAB_VOXELS // max(1, area))
+        for start in range(0, self.shape[0], rows):
+            first, last = np.searchsorted(self.flat, [start * area, (start + rows) * area])
+            if first < last:
+                wide = slice(max(0, start - 1), start + rows + 1)
+                flags = dense(reference[wide], prediction[wide])
+                found[first:last] = at(flags, self.flat[first:last] - wide.start * area)
+        return found
+
     @cached_property
     def _faces(self) -> npt.NDArray[np.uint8]:
         """On which of the volume's six faces a voxel lies, as bits (two an axis)."""
         faces = np.zeros(self.flat.size, np.uint8)
-        for axis, place in enumerate(np.unravel_index(self.flat, self.shape)):
-            faces |= (place == 0).astype(np.uint8) << np.uint8(2 * axis)
-            faces |= (place == self.shape[axis] - 1).astype(np.uint8) << np.uint8(2 * axis + 1)
+        for start in range(0, self.flat.size, SLAB_VOXELS):
+            part = slice(start, start + SLAB_VOXELS)
+            for axis, place in enumerate(np.unravel_index(self.flat[part], self.shape)):
+                faces[part] |= (place == 0).astype(np.uint8) << np.uint8(2 * axis)
+                last = place == self.shape[axis] - 1
+                faces[part] |= last.astype(np.uint8) << np.uint8(2 * axis + 1)
         return faces
 
     def _beside(self, which: Indices, step: tuple[int, ...]) -> tuple[Flags, Indices]:
@@ -130,6 +164,21 @@ class ErrorVoxels:
         _, height, width = self.shape
         offset = (step[0] * height + step[1]) * width + step[2]
         return inside, self.flat[which[inside]] + offset
+
+
+def _beside_correct(reference: LabelArray, prediction: LabelArray) -> Flags:
+    return np.asarray(_spread(reference == prediction, np.logical_or))
+
+
+def _spread(slab: npt.NDArray[Any], combine: np.ufunc) -> npt.NDArray[Any]:
+    """Combine every voxel with its 26 neighbours, axis after axis."""
+    for axis in range(3):
+        lines = np.moveaxis(slab, axis, 0)
+        slab = slab.copy()
+        spread = np.moveaxis(slab, axis, 0)
+        combine(spread[1:], lines[:-1], out=spread[1:])
+        combine(spread[:-1], lines[1:], out=spread[:-1])
+    return slab
 
 
 def find_errors(

@@ -4,6 +4,7 @@ import pytest
 from scipy import ndimage
 
 from napari_unet_mic.errors import GridMismatch
+from napari_unet_mic.evaluation import error_voxels
 from napari_unet_mic.evaluation.mistakes import Mistakes, regions_of
 
 SPACING = (5.0, 0.5, 2.0)  # mm: a voxel is 0.005 ml
@@ -177,7 +178,9 @@ def test_a_diagonal_cell_is_one_region_of_correct_voxels(liver):
     assert Mistakes.of(*liver, SPACING).regions(9, 9).regions == ()
 
 
-def test_ignored_voxels_are_no_mistakes_and_no_border():
+@pytest.mark.parametrize("many", [1_000_000, 0])
+def test_ignored_voxels_are_no_mistakes_and_no_border(many, monkeypatch):
+    monkeypatch.setattr(error_voxels, "MANY_VOXELS", many)
     reference = np.zeros((9, 9, 9), np.uint8)
     reference[:, :, 5:] = 2
     prediction = np.zeros_like(reference)
@@ -221,8 +224,12 @@ def lost_objects(own, other):
     return lost
 
 
+@pytest.mark.parametrize("many", [False, True], ids=["few", "many"])
 @pytest.mark.parametrize("shape", [(24, 24, 24), (1, 40, 40), (5, 6, 70)], ids=str)
-def test_kinds_equal_a_plain_search_over_whole_objects_and_neighbours(shape):
+def test_kinds_equal_a_plain_search_over_whole_objects_and_neighbours(shape, many, monkeypatch):
+    if many:
+        monkeypatch.setattr(error_voxels, "MANY_VOXELS", 0)
+        monkeypatch.setattr(error_voxels, "SLAB_VOXELS", 100)
     rng = np.random.default_rng(sum(shape))
     maps = []
     for smooth in rng.standard_normal((2, *shape)):
