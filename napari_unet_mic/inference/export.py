@@ -112,8 +112,8 @@ def winning_class(logits: NDArray[np.float32]) -> NDArray[np.uint16]:
     winner = np.zeros(logits.shape[1:], dtype=np.uint16)
     best = logits[0].copy()
     for value in range(1, len(logits)):
-        larger = logits[value] > best
-        winner[larger] = value
+        larger = np.greater(logits[value], best)
+        np.putmask(winner, larger, np.uint16(value))
         np.maximum(best, logits[value], out=best)
     return winner
 
