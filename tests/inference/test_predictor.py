@@ -183,6 +183,7 @@ def test_mirrored_prediction_and_probabilities_are_nnunets(shared: Path) -> None
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", ["plain", "mirrored"])
 def test_all_reference_predictions_are_nnunets(shared: Path, kind: str) -> None:
     folder = shared / "reference" / "nnunet_v2_hippocampus" / "predictions" / kind
