@@ -212,6 +212,9 @@ class PredictionWorker:
             self._pass_on(event)
         stdout.close()
         code = process.wait()
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
         if self.busy:
             words = last_words(self._log) if self._log else ""
             message = f"the prediction process ended {ending(code)}"
