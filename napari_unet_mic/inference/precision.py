@@ -87,7 +87,10 @@ def choose_precision(name: str, device: torch.device) -> tuple[torch.dtype, str]
                 "Precision bfloat16, which this CPU multiplies natively; "
                 "--precision float32 is slower and exact."
             )
-        return torch.float32, f"Precision float32: this {device.type.upper()} multiplies no shorter type natively."
+        return (
+            torch.float32,
+            f"Precision float32: this {device.type.upper()} multiplies no shorter type natively.",
+        )
     if name not in PRECISIONS or (name == "float16" and device.type == "cpu"):
         raise BadInput(
             "precision",

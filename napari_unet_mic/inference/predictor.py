@@ -211,7 +211,8 @@ class Predictor:
         if image.n_channels != self.n_channels or image.is_labels:
             raise ChannelMismatch(
                 image.file or "the image",
-                expected=f"{self.n_channels} channels, as the model was trained with",
+                expected=f"{self.n_channels} channel{'s' if self.n_channels != 1 else ''}, as the "
+                "model was trained with",
                 got="a label map" if image.is_labels else str(image.n_channels),
                 advice="give the channels in the model's order, as one 4-D file or as files "
                 "ending in _0000, _0001, …",

@@ -65,7 +65,7 @@ def test_two_dimensional_network_predicts_every_slice(make_model: MakeModel) -> 
 
 def test_other_channel_count_is_refused(make_model: MakeModel) -> None:
     predictor = open_cpu(make_model())
-    with pytest.raises(ChannelMismatch, match=r"expected 1 channels.*got 2"):
+    with pytest.raises(ChannelMismatch, match=r"expected 1 channel, .*got 2"):
         predictor.predict(image_of((2, 9, 20, 17)))
 
 
@@ -122,7 +122,7 @@ def test_bad_case_is_reported_and_the_others_go_on(make_model: MakeModel, tmp_pa
         ("wide", "failed"),
     ]
     assert "broken.nii.gz" in summary.failed["broken"]
-    assert "expected 1 channels" in said[1]
+    assert "expected 1 channel," in said[1]
     assert str(summary) == "2 cases predicted, 2 failed (broken, wide)"
     assert sorted(f.name for f in (tmp_path / "out").iterdir()) == [
         "case_0.nii.gz",
