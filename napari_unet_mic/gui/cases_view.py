@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet_mic.data.dataset import Dataset, load_case
 from napari_unet_mic.data.volume import read_labels
 from napari_unet_mic.errors import BadInput
-from napari_unet_mic.evaluation.results import CaseResult, Evaluation
-from napari_unet_mic.evaluation.summary import read_evaluation
 from napari_unet_mic.gui import layers
 from napari_unet_mic.gui.colours import class_colour
 from napari_unet_mic.gui.forms import ElidedLabel, explained
@@ -20,6 +17,7 @@ from napari_unet_mic.gui.state import OpenCase
 from napari_unet_mic.gui.tables import TableModel, TableView
 
 if TYPE_CHECKING:
+    from napari_unet_mic.evaluation.results import CaseResult, Evaluation
     from napari_unet_mic.gui.app import App
 
 NO_EVALUATION = "Open a folder with summary.json: of a run's fold, an evaluation, or nnU-Net's own"
@@ -57,7 +55,7 @@ class CasesView(QWidget):
         """Open an evaluation by its folder or its summary.json."""
         dataset = self._app.state.dataset
         self._app.in_thread(
-            read_evaluation,
+            _read,
             folder,
             classes=dict(dataset.classes) if dataset else None,
             topic="evaluation",
@@ -101,7 +99,7 @@ class CasesView(QWidget):
         self.model.tooltips = {
             "mean IoU": "Mean over the foreground classes that are in either map"
         }
-        self.model.set_frame(pd.DataFrame(rows, columns=columns, dtype=object))
+        self.model.set_rows(columns, rows)
         self.title.set_whole(self._headline(evaluation, classes))
         self.title.setToolTip(f"{self._folder}\n" + "\n".join(evaluation.notes))
 
@@ -139,6 +137,13 @@ class CasesView(QWidget):
 def _badness(case: CaseResult) -> float:
     """Sort key: the worst first, cases without any score last."""
     return 2.0 if case.foreground_iou is None else case.foreground_iou
+
+
+def _read(folder: str | Path, classes: dict[int, str] | None) -> Evaluation:
+    """Read an evaluation; imports what evaluating needs here, off the GUI thread."""
+    from napari_unet_mic.evaluation.result_files import read_evaluation
+
+    return read_evaluation(folder, classes=classes)
 
 
 def read_judged_case(

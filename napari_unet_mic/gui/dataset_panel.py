@@ -7,7 +7,6 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from napari_unet_mic.gui.app import App
 
 FIXED = ("case", "split", "shape", "spacing mm")
-HOLD_OUT = ("as in the folder", "one case in ten", "one case in five", "the selected cases")
+HOLD_OUT = ("as in folder", "one case in ten", "one case in five", "the selected cases")
 
 
 class DatasetPanel(QWidget):
@@ -105,7 +104,7 @@ class DatasetPanel(QWidget):
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.cell_clicked.connect(self._on_row_clicked)
         self.test_box = explained(
-            short_combo(QComboBox(), 16),
+            short_combo(QComboBox(), 15),
             "Cases held out for the final test: in no fingerprint, plan or fold",
             "unet-mic train --test CASES",
         )
@@ -242,7 +241,7 @@ class DatasetPanel(QWidget):
         colours = [None] * len(FIXED) + [class_colour(value) for value in foreground] + [None]
         self.model.header_colour_of = lambda column: colours[column]
         self.model.tooltip_of = lambda row, _: self._facts_tip(dataset.cases[row])
-        self.model.set_frame(pd.DataFrame(rows, columns=columns, dtype=object))
+        self.model.set_rows(columns, rows)
         self._show_findings()
 
     def _show_changes(self) -> None:

@@ -8,6 +8,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QKeySequence, QResizeEvent, QShortcut
 from qtpy.QtWidgets import (
+    QBoxLayout,
     QComboBox,
     QHBoxLayout,
     QLabel,
@@ -68,19 +69,25 @@ class InspectorPanel(QWidget):
         self.reference_box = self._combo("The layer that is taken as true", "--reference")
         self.prediction_box = self._combo("The layer that is judged", "--prediction")
         self.message = ElidedLabel()
-        header = QHBoxLayout()
-        header.setSpacing(6)
+        layers_line, buttons_line = QHBoxLayout(), QHBoxLayout()
         for word, box in (("Reference", self.reference_box), ("Prediction", self.prediction_box)):
-            header.addWidget(QLabel(word))
-            header.addWidget(box, 2)
-        header.addWidget(self.message, 3)
+            layers_line.addWidget(QLabel(word))
+            layers_line.addWidget(box, 1)
         self.scope = explained(QComboBox(), "The two layers in the viewer, or all cases of a run")
         self.scope.addItems(["this case", "all cases"])
         self.scope.currentIndexChanged.connect(self._on_scope_chosen)
-        header.addWidget(self.scope)
-        header.addWidget(self._button("all errors", "Show every wrong voxel", self._on_all_errors))
-        header.addWidget(self._copy_button())
-        header.addWidget(CommandButton(self.command, self._app.say))
+        for widget in (
+            self.scope,
+            self._button("all errors", "Show every wrong voxel", self._on_all_errors),
+            self._copy_button(),
+            CommandButton(self.command, self._app.say),
+        ):
+            buttons_line.addWidget(widget)
+        self.header = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self.header.setSpacing(5)
+        self.header.addLayout(layers_line, 6)
+        self.header.addWidget(self.message, 2)
+        self.header.addLayout(buttons_line)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setChildrenCollapsible(False)
         for part in (self._build_classes(), self._build_confusion(), self.mistakes):
@@ -89,7 +96,7 @@ class InspectorPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
         layout.setSpacing(3)
-        layout.addLayout(header)
+        layout.addLayout(self.header)
         self.pages = QStackedWidget()
         self.pages.addWidget(self.splitter)
         self.pages.addWidget(self.cases)
@@ -153,7 +160,8 @@ class InspectorPanel(QWidget):
         wide = event.size().width() >= WIDE
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         self.splitter.setOrientation(across if wide else down)
-        self.message.setVisible(wide)
+        flow = QBoxLayout.Direction
+        self.header.setDirection(flow.LeftToRight if wide else flow.TopToBottom)
 
     def _on_scope_chosen(self, index: int) -> None:
         self.pages.setCurrentIndex(index)
@@ -238,13 +246,11 @@ class InspectorPanel(QWidget):
     # ---- the numbers -----------------------------------------------------------------
     def _on_comparison_changed(self, comparison: Comparison | None) -> None:
         contents.show_classes(self.class_model, comparison)
-        contents.show_confusion(self.confusion_model, comparison, self._cell_view())
-        contents.show_list(self.list_model, comparison)
+        self._show_cells()
         if comparison is None:
             return
         errors = int(comparison.table.sum() - comparison.table.trace())
-        total = thousands(comparison.table.sum())
-        self._say(f"{thousands(errors)} of {total} voxels differ")
+        self._say(f"{thousands(errors)} voxels differ")
         self.mistakes.refresh()
 
     def _cell_view(self) -> str:
@@ -253,8 +259,16 @@ class InspectorPanel(QWidget):
 
     def _on_view_changed(self, text: str) -> None:
         self._tables.setCurrentIndex(int(text == "list"))
-        contents.show_confusion(self.confusion_model, self._app.state.comparison, self._cell_view())
+        self._show_cells()
         self.confusion_view.fit_columns()
+
+    def _show_cells(self) -> None:
+        """Fill the table in sight: the other one waits until it is asked for."""
+        comparison = self._app.state.comparison
+        if self.view_box.currentText() == "list":
+            contents.show_list(self.list_model, comparison)
+        else:
+            contents.show_confusion(self.confusion_model, comparison, self._cell_view())
 
     # ---- a cell, and its voxels ------------------------------------------------------
     def _on_class_clicked(self, row: int, _: int) -> None:

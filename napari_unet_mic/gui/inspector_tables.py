@@ -7,16 +7,17 @@ Rows and columns of the confusion table are positions in `Comparison.class_value
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from qtpy.QtCore import Qt
 
-from napari_unet_mic.evaluation.mistakes import Region
 from napari_unet_mic.gui.colours import RGBA, class_colour, pair_colour
 from napari_unet_mic.gui.state import Comparison
 from napari_unet_mic.gui.tables import TableModel, swatch, thousands
+
+if TYPE_CHECKING:
+    from napari_unet_mic.evaluation.mistakes import Region
 
 VIEWS = ("voxels", "% of true", "% of predicted", "ml")
 _STATES = {
@@ -65,21 +66,14 @@ def class_model() -> TableModel:
 def show_classes(model: TableModel, comparison: Comparison | None) -> None:
     """Fill the table with one row per class."""
     if comparison is None:
-        model.set_frame(pd.DataFrame())
+        model.set_rows([], [])
         return
     ml = comparison.voxel_ml
+    columns = ["class", "IoU", "Dice", "true ml", "pred ml", "note"]
     rows = [
-        {
-            "class": name,
-            "IoU": score.iou,
-            "Dice": score.dice,
-            "true ml": score.n_ref * ml,
-            "pred ml": score.n_pred * ml,
-            "note": _STATES[score.state],
-        }
+        [name, score.iou, score.dice, score.n_ref * ml, score.n_pred * ml, _STATES[score.state]]
         for name, score in zip(comparison.class_names, comparison.scores, strict=True)
     ]
-    frame = pd.DataFrame(rows, dtype=object)
     values, scores = comparison.class_values, comparison.scores
     model.swatch_of = lambda row, column: class_colour(values[row]) if column == 0 else None
     model.tooltip_of = lambda row, _: (
@@ -87,7 +81,7 @@ def show_classes(model: TableModel, comparison: Comparison | None) -> None:
         f"FP {scores[row].fp}, FN {scores[row].fn} voxels. "
         + _STATE_TIPS.get(scores[row].state, "")
     )
-    model.set_frame(frame)
+    model.set_rows(columns, rows)
 
 
 def cells(comparison: Comparison, view: str) -> np.ndarray[Any, np.dtype[Any]]:
@@ -106,14 +100,15 @@ def show_confusion(model: TableModel, comparison: Comparison | None, view: str) 
     """Fill the K x K table: rows true class, columns predicted class, off-diagonal shaded."""
     if comparison is None:
         model.row_headers = None
-        model.set_frame(pd.DataFrame())
+        model.set_rows([], [])
         return
     names = list(comparison.class_names)
     values = comparison.class_values
     text = {"voxels": thousands, "ml": millilitres}.get(view, lambda share: f"{share:.2f}")
     model.formats = dict.fromkeys(names, text)
     icons = [swatch(class_colour(value)) for value in values]
-    model.row_headers, model.row_icons, model.column_icons = names, icons, icons
+    model.row_headers, model.row_icons = names, icons
+    model.header_colour_of = lambda column: class_colour(values[column])
     shade = shades(comparison)
     model.shade_of = lambda row, column: shade[row][column]
     model.tooltip_of = lambda row, column: (
@@ -121,8 +116,7 @@ def show_confusion(model: TableModel, comparison: Comparison | None, view: str) 
         f"{comparison.table[row, column]} voxels, "
         f"{comparison.table[row, column] * comparison.voxel_ml:.3g} ml. Click to see them"
     )
-    frame = pd.DataFrame(cells(comparison, view), columns=list(names))
-    model.set_frame(frame)
+    model.set_rows(names, cells(comparison, view).tolist())
     if model.rowCount():
         model.headerDataChanged.emit(Qt.Orientation.Vertical, 0, model.rowCount() - 1)
 
@@ -156,16 +150,16 @@ def list_model() -> TableModel:
 def show_list(model: TableModel, comparison: Comparison | None) -> None:
     """Fill the flat list "True class, Predicted class, Number of voxels", in table order."""
     if comparison is None:
-        model.set_frame(pd.DataFrame())
+        model.set_rows([], [])
         return
     names, k = comparison.class_names, len(comparison.class_values)
     rows = [
-        {
-            "True class": names[row],
-            "Predicted class": names[column],
-            "Number of voxels": int(comparison.table[row, column]),
-            "ml": float(comparison.table[row, column] * comparison.voxel_ml),
-        }
+        [
+            names[row],
+            names[column],
+            int(comparison.table[row, column]),
+            float(comparison.table[row, column] * comparison.voxel_ml),
+        ]
         for row in range(k)
         for column in range(k)
     ]
@@ -173,7 +167,7 @@ def show_list(model: TableModel, comparison: Comparison | None) -> None:
     model.swatch_of = lambda row, column: (
         class_colour(values[(row // k, row % k)[column]]) if column < 2 else None
     )
-    model.set_frame(pd.DataFrame(rows, dtype=object))
+    model.set_rows(["True class", "Predicted class", "Number of voxels", "ml"], rows)
 
 
 def region_model() -> TableModel:
@@ -196,19 +190,9 @@ def show_regions(
     colour_of: Callable[[Region], RGBA | None] = lambda _: None,
 ) -> None:
     """Fill the table of regions, largest first, each in the colour it has in the viewer."""
-    rows = [
-        {
-            "#": region.rank,
-            "kind": region.kind,
-            "ml": region.voxels * voxel_ml,
-            "voxels": region.voxels,
-            "slice": region.slice,
-        }
-        for region in regions
-    ]
-    columns = ["#", "kind", "ml", "voxels", "slice"]
+    rows = [[one.rank, one.kind, one.voxels * voxel_ml, one.voxels, one.slice] for one in regions]
     model.swatch_of = lambda row, column: colour_of(regions[row]) if column == 1 else None
-    model.set_frame(pd.DataFrame(rows, columns=columns, dtype=object))
+    model.set_rows(["#", "kind", "ml", "voxels", "slice"], rows)
 
 
 def region_colour(comparison: Comparison, region: Region) -> RGBA | None:

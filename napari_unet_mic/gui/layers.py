@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 
@@ -83,9 +82,9 @@ def labels_tuple(
     options = _placed(display, Source(role, case, volume, display, names))
     options["name"] = name
     options["opacity"] = 0.6
-    options["colormap"] = class_colormap(names or range(64))
+    options["colormap"] = class_colormap(names or range(256))
     if names:
-        options["features"] = pd.DataFrame({"index": list(names), "class": list(names.values())})
+        options["features"] = {"index": list(names), "class": list(names.values())}
     return display.view(volume.array), options, "labels"
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet_mic.evaluation.mistakes import Region, regions_of
 from napari_unet_mic.gui import inspector_tables as contents
 from napari_unet_mic.gui import layers
 from napari_unet_mic.gui.comparison import Comparer, name_of
@@ -15,6 +14,7 @@ from napari_unet_mic.gui.forms import ElidedLabel, explained
 from napari_unet_mic.gui.tables import TableView
 
 if TYPE_CHECKING:
+    from napari_unet_mic.evaluation.mistakes import Region
     from napari_unet_mic.gui.app import App
 
 Cell = tuple[int | None, int | None]
@@ -92,7 +92,7 @@ class MistakesView(QWidget):
             self.title.set_whole("Regions are listed for 2-D and 3-D layers")
             return
         self._app.in_thread(
-            regions_of,
+            _regions,
             pair[0].data,
             pair[1].data,
             *self.cell,
@@ -151,3 +151,10 @@ class MistakesView(QWidget):
         here = self.table.current_row()
         at = rows.index(here) if here in rows else (-1 if step > 0 else 0)
         self.go_to_region(rows[(at + step) % len(rows)])
+
+
+def _regions(*args: Any, **kwargs: Any) -> tuple[Region, ...]:
+    """Form regions; imports what that needs here, off the GUI thread."""
+    from napari_unet_mic.evaluation.mistakes import regions_of
+
+    return regions_of(*args, **kwargs)

@@ -1,24 +1,37 @@
-"""pandas tables in Qt: a model with swatches and shading, a compact sortable view, copying.
+"""Tables in Qt: a model with swatches and shading, a compact sortable view, copying.
 
-A data frame and a few functions of (row, column) enter; views show text, sort by the values
-behind it, and emit the row and column of the frame that was clicked.
+Rows (or a data frame) and a few functions of (row, column) enter; views show text, sort by the
+values behind it, and emit the row and column of the model that was clicked.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QKeyEvent, QKeySequence, QPainter, QPixmap
+from qtpy.QtGui import (
+    QColor,
+    QFont,
+    QFontMetrics,
+    QIcon,
+    QKeyEvent,
+    QKeySequence,
+    QPainter,
+    QPixmap,
+)
 from qtpy.QtWidgets import QAbstractItemView, QApplication, QHeaderView, QTableView, QWidget
 
 from napari_unet_mic.gui.colours import RGBA
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Cell = Callable[[int, int], Any]
 VALUE_ROLE = Qt.ItemDataRole.UserRole
+ROWS_MEASURED = 40
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 
@@ -33,6 +46,7 @@ def is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and value != value)
 
 
+@cache
 def swatch(colour: RGBA, size: int = 11) -> QIcon:
     """Return a small square of a colour, for tables and lists."""
     pixmap = QPixmap(size, size)
@@ -44,7 +58,7 @@ def swatch(colour: RGBA, size: int = 11) -> QIcon:
 
 
 class TableModel(QAbstractTableModel):
-    """A data frame as a Qt model.
+    """Rows and named columns as a Qt model; pandas enters only where a frame is asked for.
 
     Parameters
     ----------
@@ -54,7 +68,8 @@ class TableModel(QAbstractTableModel):
 
     def __init__(self, formats: dict[str, Callable[[Any], str]] | None = None) -> None:
         super().__init__()
-        self.frame = pd.DataFrame()
+        self.columns: list[str] = []
+        self.rows: list[list[Any]] = []
         self.formats = formats or {}
         self.row_headers: list[str] | None = None
         self.tooltips: dict[str, str] = {}
@@ -63,33 +78,42 @@ class TableModel(QAbstractTableModel):
         self.tooltip_of: Cell | None = None
         self.header_colour_of: Callable[[int], RGBA | None] | None = None
         self.row_icons: list[QIcon] | None = None
-        self.column_icons: list[QIcon] | None = None
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The values as a data frame of objects."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows, columns=self.columns, dtype=object)
 
     def set_frame(self, frame: pd.DataFrame) -> None:
-        """Show another frame; when only values changed, selection and scroll position stay."""
-        same = frame.shape == self.frame.shape and list(frame.columns) == list(self.frame.columns)
-        if same and len(frame):
-            self.frame = frame
-            last = self.index(len(frame) - 1, len(frame.columns) - 1)
+        """Show a data frame."""
+        self.set_rows([str(name) for name in frame.columns], frame.to_numpy(object).tolist())
+
+    def set_rows(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Show other rows; when only values changed, selection and scroll position stay."""
+        same = list(columns) == self.columns and len(rows) == len(self.rows)
+        if same and rows:
+            self.rows = [list(row) for row in rows]
+            last = self.index(len(rows) - 1, len(columns) - 1)
             self.dataChanged.emit(self.index(0, 0), last)
             return
         self.beginResetModel()
-        self.frame = frame
+        self.columns, self.rows = list(columns), [list(row) for row in rows]
         self.endResetModel()
 
     def replace_row(self, row: int, values: Sequence[Any]) -> None:
         """Show other values in one row."""
-        for column, value in enumerate(values):
-            self.frame.iat[row, column] = value
+        self.rows[row] = list(values)
         self.dataChanged.emit(self.index(row, 0), self.index(row, len(values) - 1))
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
-        """Rows of the frame."""
-        return 0 if parent is not None and parent.isValid() else len(self.frame)
+        """Rows of the table."""
+        return 0 if parent is not None and parent.isValid() else len(self.rows)
 
     def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
-        """Columns of the frame."""
-        return 0 if parent is not None and parent.isValid() else len(self.frame.columns)
+        """Columns of the table."""
+        return 0 if parent is not None and parent.isValid() else len(self.columns)
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return text, value, alignment, swatch, shade or tooltip of a cell."""
@@ -97,9 +121,9 @@ class TableModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return self.text(row, column)
         if role == VALUE_ROLE:
-            return self._sortable(self.frame.iat[row, column])
+            return self._sortable(self.rows[row][column])
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            is_text = isinstance(self.frame.iat[row, column], str)
+            is_text = isinstance(self.rows[row][column], str)
             return LEFT if is_text else RIGHT
         if role == Qt.ItemDataRole.DecorationRole and self.swatch_of is not None:
             colour = self.swatch_of(row, column)
@@ -118,25 +142,28 @@ class TableModel(QAbstractTableModel):
         horizontal = orientation == Qt.Orientation.Horizontal
         if role == Qt.ItemDataRole.DisplayRole:
             if horizontal:
-                return str(self.frame.columns[section]) if section < self.columnCount() else None
+                return self.columns[section] if section < self.columnCount() else None
             if self.row_headers and section < len(self.row_headers):
                 return self.row_headers[section]
         if role == Qt.ItemDataRole.DecorationRole:
-            if horizontal and self.header_colour_of is not None:
-                colour = self.header_colour_of(section)
-                return None if colour is None else swatch(colour)
-            icons = self.column_icons if horizontal else self.row_icons
-            return icons[section] if icons and section < len(icons) else None
+            if horizontal:
+                return self.header_icon(section)
+            return self.row_icons[section] if self.row_icons else None
         if role == Qt.ItemDataRole.ToolTipRole and horizontal and section < self.columnCount():
-            return self.tooltips.get(str(self.frame.columns[section]))
+            return self.tooltips.get(self.columns[section])
         return None
+
+    def header_icon(self, column: int) -> QIcon | None:
+        """Return the swatch of a column's header, when it has one."""
+        colour = self.header_colour_of(column) if self.header_colour_of is not None else None
+        return None if colour is None else swatch(colour)
 
     def text(self, row: int, column: int) -> str:
         """Return what a cell shows."""
-        value = self.frame.iat[row, column]
+        value = self.rows[row][column]
         if is_missing(value):
             return "–"
-        formatter = self.formats.get(str(self.frame.columns[column]))
+        formatter = self.formats.get(self.columns[column])
         return formatter(value) if formatter else str(value)
 
     @staticmethod
@@ -168,7 +195,7 @@ class _Sorted(QSortFilterProxyModel):
 
 
 class TableView(QTableView):
-    """A compact table; rows and columns in its signals are those of the frame."""
+    """A compact table; rows and columns in its signals are those of the model."""
 
     cell_clicked = Signal(int, int)
     cell_double_clicked = Signal(int, int)
@@ -215,38 +242,47 @@ class TableView(QTableView):
         self.verticalHeader().setDefaultSectionSize(height)
 
     def fit_columns(self) -> None:
-        """Give every column the width of its (first rows') content."""
-        self.horizontalHeader().setResizeContentsPrecision(40)
-        self.resizeColumnsToContents()
+        """Give every column the width of its header and its first rows."""
+        bold = QFont(self.font())
+        bold.setBold(True)
+        head, body = QFontMetrics(bold), self.fontMetrics()
+        for column in range(self.table.columnCount()):
+            icon = 16 * (self.table.header_icon(column) is not None)
+            width = head.horizontalAdvance(self.table.columns[column]) + icon + 10
+            for row in range(min(self.table.rowCount(), ROWS_MEASURED)):
+                icon = 18 * (self.table.swatch_of is not None and column <= 1)
+                text = body.horizontalAdvance(self.table.text(row, column))
+                width = max(width, text + icon + 10)
+            self.setColumnWidth(column, width)
 
     def set_filter(self, text: str) -> None:
         """Show only rows with this text in any cell."""
         self._proxy.setFilterFixedString(text)
 
     def select_row(self, row: int) -> None:
-        """Select a row of the frame and scroll to it, without emitting a click."""
+        """Select a row of the model and scroll to it, without emitting a click."""
         index = self._proxy.mapFromSource(self.table.index(row, 0))
         if index.isValid():
             self.setCurrentIndex(index)
             self.scrollTo(index)
 
     def select_cell(self, row: int, column: int) -> None:
-        """Select one cell of the frame, without emitting a click."""
+        """Select one cell of the model, without emitting a click."""
         index = self._proxy.mapFromSource(self.table.index(row, column))
         if index.isValid():
             self.setCurrentIndex(index)
 
     def current_row(self) -> int:
-        """Row of the frame that is selected, -1 when none is."""
+        """Row of the model that is selected, -1 when none is."""
         return self._proxy.mapToSource(self.currentIndex()).row()
 
     def selected_rows(self) -> list[int]:
-        """Rows of the frame that are selected."""
+        """Rows of the model that are selected."""
         indexes = self.selectionModel().selectedRows()
         return [self._proxy.mapToSource(index).row() for index in indexes]
 
     def visible_rows(self) -> list[int]:
-        """Rows of the frame in the order in which they are shown."""
+        """Rows of the model in the order in which they are shown."""
         rows = range(self._proxy.rowCount())
         return [self._proxy.mapToSource(self._proxy.index(row, 0)).row() for row in rows]
 
@@ -287,7 +323,7 @@ def as_markdown(model: TableModel) -> str:
     """Return a table as it is shown, in Markdown, numbers to the right."""
     head, *body = _lines(model)
     n_text = 1 if model.row_headers else 0
-    first = model.frame.iloc[0].tolist() if len(model.frame) else []
+    first = model.rows[0] if model.rows else []
     rule = ["---"] * n_text + ["---" if isinstance(v, str) else "---:" for v in first]
     lines = [head, rule or ["---"] * len(head), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -295,7 +331,7 @@ def as_markdown(model: TableModel) -> str:
 
 def _lines(model: TableModel) -> list[list[str]]:
     columns = range(model.columnCount())
-    lines = [[str(name) for name in model.frame.columns]]
+    lines = [list(model.columns)]
     lines += [[model.text(row, column) for column in columns] for row in range(model.rowCount())]
     if model.row_headers:
         heads = ["", *model.row_headers]

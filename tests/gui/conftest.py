@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from napari.utils.events import EmitterGroup
+from pytestqt.qtbot import QtBot
 
 from napari_unet_mic.data.volume import Volume
 from napari_unet_mic.errors import UNetMicError
@@ -28,6 +30,12 @@ def app(viewer: Any) -> Iterator[App]:
     yield app
     app.close()
     gc.collect()
+
+
+@pytest.fixture
+def until(qtbot: QtBot) -> Callable[..., None]:
+    """Wait until a condition holds, however slow the machine is."""
+    return partial(qtbot.waitUntil, timeout=60_000)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from pytestqt.qtbot import QtBot
 
 from napari_unet_mic.data.volume import Volume, read_image, read_labels
 from napari_unet_mic.gui import layers
@@ -15,7 +14,7 @@ CLASSES = {0: "background", 1: "liver", 2: "cancer"}
 
 
 def test_correct_and_save(
-    app: App, qtbot: QtBot, write_nifti: Callable[..., Path], tmp_path: Path
+    app: App, until: Callable[..., None], write_nifti: Callable[..., Path], tmp_path: Path
 ) -> None:
     file = write_nifti("labelsTr/p1.nii.gz", np.zeros((4, 5, 6), np.int16), codes=(1, 2))
     image = read_image(write_nifti("p1.nii.gz", np.zeros((4, 5, 6), np.float32)))
@@ -43,7 +42,7 @@ def test_correct_and_save(
     assert panel.brush_box.value() == 3
 
     panel.start_from_prediction()
-    qtbot.waitUntil(lambda: "Took over 120 voxels" in app.state.message)
+    until(lambda: "Took over 120 voxels" in app.state.message)
     layer.undo()
     assert not layer.data.any()
     layer.redo()
@@ -51,7 +50,7 @@ def test_correct_and_save(
     layer.data_setitem(tuple(np.array([i]) for i in (0, 0, 0)), 2)
     assert layers.is_edited(layer)
     panel.save()
-    qtbot.waitUntil(lambda: app.state.message.startswith("Saved"))
+    until(lambda: app.state.message.startswith("Saved"))
     assert not layers.is_edited(layer)
     saved = nib.load(file)
     assert np.bincount(np.asarray(saved.dataobj).ravel()).tolist() == [0, 119, 1]
@@ -63,11 +62,11 @@ def test_correct_and_save(
     panel.choose(app.viewer.layers["p1 prediction"])
     assert panel.target.whole == "Not saved in any file yet"
     panel.new_label()
-    qtbot.waitUntil(lambda: "p1 label" in app.viewer.layers)
+    until(lambda: "p1 label" in app.viewer.layers)
     assert panel.layer.name == "p1 label"
     assert panel.layer.data.shape == app.viewer.layers["p1 image"].data.shape
     assert np.allclose(panel.layer.translate, layer.translate)
 
     panel._save(panel.layer, tmp_path / "no-ending")
-    qtbot.waitUntil(lambda: "expected a name ending in .nii.gz" in app.state.message)
+    until(lambda: "expected a name ending in .nii.gz" in app.state.message)
     assert layers.is_edited(panel.layer)

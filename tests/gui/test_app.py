@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from pytestqt.qtbot import QtBot
 
 from napari_unet_mic.errors import BadInput
 from napari_unet_mic.gui.app import App, sentence_of
@@ -24,34 +23,34 @@ def test_one_app_per_viewer_also_through_a_proxy(make_napari_viewer: Callable) -
     assert App.of(make_napari_viewer()) is not App.of(viewer)
 
 
-def test_answers_arrive_on_the_gui_thread(app: App, qtbot: QtBot) -> None:
+def test_answers_arrive_on_the_gui_thread(app: App, until: Callable[..., None]) -> None:
     got = []
     app.in_thread(
         lambda: threading.get_ident(),
         on_done=lambda worker: got.append((worker, threading.get_ident())),
     )
-    qtbot.waitUntil(lambda: bool(got))
+    until(lambda: bool(got))
     worker, gui = got[0]
     assert gui == threading.get_ident()
     assert worker != gui
 
 
-def test_only_the_newest_answer_of_a_topic_is_applied(app: App, qtbot: QtBot) -> None:
+def test_only_the_newest_answer_of_a_topic_is_applied(app: App, until: Callable[..., None]) -> None:
     gate, got = threading.Event(), []
     app.in_thread(gate.wait, on_done=lambda _: got.append("old"), topic="scores")
     app.in_thread(lambda: None, on_done=lambda _: got.append("new"), topic="scores")
     gate.set()
-    qtbot.waitUntil(lambda: not app._working)
+    until(lambda: not app._working)
     assert got == ["new"]
 
 
-def test_an_error_becomes_a_sentence(app: App, qtbot: QtBot) -> None:
+def test_an_error_becomes_a_sentence(app: App, until: Callable[..., None]) -> None:
     def fail() -> None:
         raise BadInput("a.nii.gz", expected="a file", got="nothing", advice="choose another")
 
     app.in_thread(fail, busy="Reading a.nii.gz")
     assert app.state.busy == "Reading a.nii.gz"
-    qtbot.waitUntil(lambda: bool(app.state.message))
+    until(lambda: bool(app.state.message))
     assert app.state.message == "a.nii.gz: expected a file, got nothing; choose another"
     assert app.state.busy == ""
 
@@ -60,8 +59,8 @@ def test_a_surprise_is_named_too() -> None:
     assert "ZeroDivisionError: by zero" in sentence_of(ZeroDivisionError("by zero"))
 
 
-def test_told_messages_keep_their_order(app: App, qtbot: QtBot) -> None:
+def test_told_messages_keep_their_order(app: App, until: Callable[..., None]) -> None:
     got: list[int] = []
     app.in_thread(lambda: [app.tell(got.append, n) for n in range(5)])
-    qtbot.waitUntil(lambda: len(got) == 5)
+    until(lambda: len(got) == 5)
     assert got == [0, 1, 2, 3, 4]

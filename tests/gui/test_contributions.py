@@ -7,7 +7,6 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from pytestqt.qtbot import QtBot
 
 from napari_unet_mic.errors import UnreadableFile
 from napari_unet_mic.gui import contributions, layers
@@ -96,21 +95,23 @@ def test_file_save_and_open_in_napari(
     assert int(np.asarray(after.dataobj).max()) == 4
 
 
-def test_sample_data_and_menu_commands(viewer: Any, qtbot: QtBot) -> None:
+def test_sample_data_and_menu_commands(viewer: Any, until: Callable[..., None]) -> None:
     viewer.open_sample(PLUGIN, "prostate_mr_phantom")
     names = [layer.name for layer in viewer.layers]
     assert names == [f"prostate phantom {n}" for n in ("ADC", "T2", "prediction", "reference")]
-    qtbot.waitUntil(lambda: viewer.layers[-1].contour == 1)
+    until(lambda: viewer.layers[-1].contour == 1)
     app = App.of(viewer)
     contributions.compare_with_reference(viewer)
-    qtbot.waitUntil(lambda: app.state.comparison is not None)
+    until(lambda: app.state.comparison is not None)
     assert app.state.reference_layer == "prostate phantom reference"
     viewer.layers.selection.active = viewer.layers["prostate phantom prediction"]
     contributions.correct_this_label(viewer)
     assert app.panel("annotate").layer.name == "prostate phantom prediction"
 
 
-def test_a_panel_exists_once_whichever_way_it_is_opened(viewer: Any, qtbot: QtBot) -> None:
+def test_a_panel_exists_once_whichever_way_it_is_opened(
+    viewer: Any, until: Callable[..., None]
+) -> None:
     from napari._app_model import get_app_model
 
     app = App.of(viewer)
@@ -121,10 +122,10 @@ def test_a_panel_exists_once_whichever_way_it_is_opened(viewer: Any, qtbot: QtBo
     _, again = viewer.window.add_plugin_dock_widget(PLUGIN, "Dataset")
     assert again is panel
     _, bench = viewer.window.add_plugin_dock_widget(PLUGIN, "Workbench")
-    qtbot.waitUntil(lambda: dock_of(app.panel("inspector")) is not None)
+    until(lambda: dock_of(app.panel("inspector")) is not None)
     assert bench.indexOf(panel) < 0  # it has its own dock
     viewer.window.remove_dock_widget(dock_of(panel))
-    qtbot.waitUntil(lambda: bench.indexOf(panel) == 0)
+    until(lambda: bench.indexOf(panel) == 0)
     assert bench.count() == 4
     assert app.show("dataset") is panel
     assert bench.currentWidget() is panel

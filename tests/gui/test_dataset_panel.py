@@ -1,11 +1,11 @@
 """A dataset's cases in a table; a click opens image and reference; findings name the file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
-from pytestqt.qtbot import QtBot
 
 from napari_unet_mic.data.dataset import open_dataset
 from napari_unet_mic.data.files import write_json
@@ -55,20 +55,20 @@ def test_survey_stops(folder: Path) -> None:
     assert len(told) == 2
 
 
-def test_the_panel(app: App, folder: Path, qtbot: QtBot) -> None:
+def test_the_panel(app: App, folder: Path, until: Callable[..., None]) -> None:
     panel = app.show("dataset")
     panel.open(folder / "nowhere")
-    qtbot.waitUntil(lambda: bool(app.state.message))
+    until(lambda: bool(app.state.message))
     assert "no such folder" in app.state.message
 
     panel.open(folder)
-    qtbot.waitUntil(lambda: panel.findings_button.text() == "⚠ 1 finding")
+    until(lambda: panel.findings_button.text() == "⚠ 1 finding")
     assert app.state.dataset is not None
     model = panel.model
     assert list(model.frame.columns) == [
         "case", "split", "shape", "spacing mm", "liver ml", "cancer ml", "fold",
     ]  # fmt: skip
-    qtbot.waitUntil(lambda: model.text(3, 4) != "–")
+    until(lambda: model.text(3, 4) != "–")
     shown = [model.text(3, column) for column in range(6)]
     assert shown == ["c3", "train", "6×5×4", "5 1 1", "0.12", "–"]
     assert sorted(set(model.frame["fold"])) == [0, 1, 2, 3, 4]
@@ -79,12 +79,12 @@ def test_the_panel(app: App, folder: Path, qtbot: QtBot) -> None:
     panel.filter.clear()
 
     panel.table.cell_clicked.emit(2, 0)
-    qtbot.waitUntil(lambda: app.state.case is not None)
+    until(lambda: app.state.case is not None)
     assert [layer.name for layer in app.viewer.layers] == ["c2 image", "c2 reference"]
     assert app.viewer.layers["c2 reference"].features["class"].tolist()[1:] == ["liver", "cancer"]
 
     panel.table.cell_clicked.emit(5, 0)  # its label lies on another grid
-    qtbot.waitUntil(lambda: "c5.nii.gz" in app.state.message)
+    until(lambda: "c5.nii.gz" in app.state.message)
     assert app.state.case.name == "c2"
 
     panel.test_box.setCurrentIndex(3)

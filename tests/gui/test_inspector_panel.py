@@ -1,11 +1,11 @@
 """Every number leads to its voxels, and follows the brush."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from pytestqt.qtbot import QtBot
 from qtpy.QtGui import QGuiApplication
 
 from napari_unet_mic.data.volume import Volume
@@ -25,16 +25,18 @@ def pair(reference: Any, prediction: Any, classes: Any = None) -> Pair:
 
 
 @pytest.fixture
-def panel(app: App, qtbot: QtBot, pair_of_labels: tuple[Volume, Volume]) -> InspectorPanel:
+def panel(
+    app: App, until: Callable[..., None], pair_of_labels: tuple[Volume, Volume]
+) -> InspectorPanel:
     for volume, role in zip(pair_of_labels, ("reference", "prediction"), strict=True):
         made = layers.labels_tuple(volume, name=role, role=role, classes=CLASSES)
         layers.add(app.viewer, [made])
     panel = app.show("inspector")
-    qtbot.waitUntil(lambda: app.state.comparison is not None)
+    until(lambda: app.state.comparison is not None)
     return panel
 
 
-def test_the_reports_table_is_shown_in_its_order(qtbot: QtBot) -> None:
+def test_the_reports_table_is_shown_in_its_order(qapp: Any) -> None:
     comparison, _ = compare(pair(np.zeros((1, 1, 1), int), np.zeros((1, 1, 1), int), CLASSES))
     comparison = type(comparison)(**{**vars(comparison), "table": REPORT})
     model = inspector_tables.list_model()
@@ -71,7 +73,7 @@ def test_two_empty_maps_are_absent_not_perfect() -> None:
     ]  # fmt: skip
 
 
-def test_the_inspector(panel: InspectorPanel, app: App, qtbot: QtBot) -> None:
+def test_the_inspector(panel: InspectorPanel, app: App, until: Callable[..., None]) -> None:
     """One viewer, many questions: starting a viewer costs more than asking."""
     comparison = app.state.comparison
     assert comparison is not None
@@ -81,7 +83,7 @@ def test_the_inspector(panel: InspectorPanel, app: App, qtbot: QtBot) -> None:
 
     # a cell leads to its voxels: the missed lesion on slice 1
     panel.confusion_view.cell_clicked.emit(2, 1)
-    qtbot.waitUntil(lambda: bool(panel.mistakes.regions))
+    until(lambda: bool(panel.mistakes.regions))
     assert [(r.kind, r.voxels) for r in panel.mistakes.regions] == [("missed lesion", 4)]
     assert app.viewer.dims.current_step[0] == 1
     errors = layers.errors_layer(app.viewer)
@@ -90,12 +92,12 @@ def test_the_inspector(panel: InspectorPanel, app: App, qtbot: QtBot) -> None:
 
     # the column header: everything wrongly called cancer
     panel.confusion_view.column_header_clicked.emit(2)
-    qtbot.waitUntil(lambda: panel.mistakes.regions[0].kind == "spurious lesion")
+    until(lambda: panel.mistakes.regions[0].kind == "spurious lesion")
     assert app.viewer.dims.current_step[0] == 3
 
     # all errors, walked by size and round again
     panel._on_all_errors()
-    qtbot.waitUntil(lambda: len(panel.mistakes.regions) == 2)
+    until(lambda: len(panel.mistakes.regions) == 2)
     steps = []
     for _ in range(3):
         steps.append(int(app.viewer.dims.current_step[0]))
@@ -105,22 +107,20 @@ def test_the_inspector(panel: InspectorPanel, app: App, qtbot: QtBot) -> None:
     # painting: numbers, voxels and regions follow
     prediction = app.viewer.layers["prediction"]
     prediction.data_setitem(tuple(np.array([i]) for i in (3, 5, 5)), 0)
-    qtbot.waitUntil(lambda: app.state.comparison.table[0, 2] == 0)
+    until(lambda: app.state.comparison.table[0, 2] == 0)
     assert app.state.comparison.table.tolist() == [[112, 0, 0], [0, 28, 0], [0, 4, 0]]
-    qtbot.waitUntil(lambda: len(panel.mistakes.regions) == 1)
+    until(lambda: len(panel.mistakes.regions) == 1)
     prediction.undo()
-    qtbot.waitUntil(lambda: app.state.comparison.table[0, 2] == 1)
+    until(lambda: app.state.comparison.table[0, 2] == 1)
     replaced = np.array(app.viewer.layers["reference"].data)
     prediction.data = replaced
-    qtbot.waitUntil(lambda: app.state.comparison.table.trace() == 144)
+    until(lambda: app.state.comparison.table.trace() == 144)
     truth = confusion_table(np.asarray(app.viewer.layers["reference"].data), replaced, 3)
     assert np.array_equal(app.state.comparison.table, truth)
 
     # a class nobody had is painted: it gets a row
     prediction.data_setitem(tuple(np.array([i]) for i in (0, 0, 0)), 7)
-    qtbot.waitUntil(
-        lambda: app.state.comparison is not None and len(app.state.comparison.scores) == 4
-    )
+    until(lambda: app.state.comparison is not None and len(app.state.comparison.scores) == 4)
     assert app.state.comparison.class_names[-1] == "class 7"
 
     # copies
@@ -135,18 +135,18 @@ def test_the_inspector(panel: InspectorPanel, app: App, qtbot: QtBot) -> None:
     # another grid is refused in a sentence
     other = layers.labels_tuple(Volume.from_array(np.zeros((2, 2, 2), np.uint8)), name="small")
     layers.add(app.viewer, [other])
-    qtbot.waitUntil(lambda: panel.prediction_box.findText("small") > 0)
+    until(lambda: panel.prediction_box.findText("small") > 0)
     panel.choose(app.viewer.layers["reference"], app.viewer.layers["small"])
     assert "expected the shape (4, 6, 6) of reference, got (2, 2, 2)" in app.state.message
     assert app.state.comparison is None
 
     # the layer goes, the choice goes with it
     app.viewer.layers.remove("reference")
-    qtbot.waitUntil(lambda: panel.reference_box.findText("reference") < 0)
+    until(lambda: panel.reference_box.findText("reference") < 0)
 
 
 def test_all_cases_of_an_evaluation(
-    app: App, qtbot: QtBot, tmp_path: Path, pair_of_labels: tuple[Volume, Volume]
+    app: App, until: Callable[..., None], tmp_path: Path, pair_of_labels: tuple[Volume, Volume]
 ) -> None:
     from napari_unet_mic.data.volume import write_labels
     from napari_unet_mic.evaluation.summary import evaluate_folders
@@ -160,9 +160,9 @@ def test_all_cases_of_an_evaluation(
     panel = app.show("inspector")
     panel.scope.setCurrentIndex(1)
     panel.cases.open(tmp_path / "e")
-    qtbot.waitUntil(lambda: panel.cases.evaluation is not None)
+    until(lambda: panel.cases.evaluation is not None)
     assert panel.cases.model.frame["case"].tolist() == ["bad", "good"]
     assert "2 cases" in panel.cases.title.whole
     panel.cases.table.cell_clicked.emit(0, 0)
-    qtbot.waitUntil(lambda: app.state.comparison is not None)
+    until(lambda: app.state.comparison is not None)
     assert app.state.comparison.table.tolist() == [[111, 0, 1], [0, 28, 0], [0, 4, 0]]
