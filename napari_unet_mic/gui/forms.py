@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QSpinBox,
     QWidget,
@@ -66,6 +67,24 @@ def short_spin(spin: AnySpin, low: int, high: int, value: int) -> AnySpin:
     spin.setValue(value)
     spin.setMinimumWidth(84)
     return spin
+
+
+def scrolled(content: QWidget) -> QScrollArea:
+    """Put a panel into a scroll area: it fits low screens, and changes in it move nothing else."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QScrollArea.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setMinimumWidth(content.minimumSizeHint().width())
+    area.setWidget(content)
+    return area
+
+
+def polish_hidden(panel: QWidget) -> None:
+    """Style the hidden parts of a panel; a first showing would cost that time later."""
+    for widget in panel.findChildren(QWidget):
+        if widget.isHidden():
+            widget.ensurePolished()
 
 
 class ErrorLine(QLabel):

@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet_mic.gui.devices import DeviceCombo
-from napari_unet_mic.gui.forms import ErrorLine, explained, guard_wheel, short_combo
+from napari_unet_mic.gui.forms import ErrorLine, explained, guard_wheel, polish_hidden, short_combo
 from napari_unet_mic.gui.models import Fold, Model
 
 OTHER_MODEL = "a model folder…"
@@ -177,6 +177,7 @@ class PredictPanel(QWidget):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
         """Ask for the lists anew: a run may have got its first checkpoint meanwhile."""
         super().showEvent(event)
+        polish_hidden(self)
         self.lists_wanted.emit()
 
     # ---- what the control shows --------------------------------------------------------

@@ -21,6 +21,7 @@ from napari_unet_mic.gui import layers
 from napari_unet_mic.gui import prediction_work as work
 from napari_unet_mic.gui.commands import predict_command
 from napari_unet_mic.gui.controls import CommandButton
+from napari_unet_mic.gui.forms import scrolled
 from napari_unet_mic.gui.history import duration
 from napari_unet_mic.gui.label_files import array_and_geometry
 from napari_unet_mic.gui.predict_panel import PredictPanel, PredictWish
@@ -68,7 +69,7 @@ class PredictionControl:
     ) -> None:
         self.app = app
         self.panel = PredictPanel(CommandButton(self._command, app.say))
-        self.widget = self.panel
+        self.widget = scrolled(self.panel)
         self._make_worker = make_worker
         self._worker: PredictionWorker | None = None
         self._task: _Task | None = None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qtpy.QtCore import Signal
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QGridLayout,
@@ -29,6 +30,7 @@ from napari_unet_mic.gui.forms import (
     PathChoice,
     explained,
     guard_wheel,
+    polish_hidden,
     short_combo,
     short_spin,
 )
@@ -198,8 +200,11 @@ class TrainPanel(QWidget):
         layout.addWidget(self.bar)
         layout.addWidget(self.curves, 3)
         layout.addWidget(self.runs, 1)
-        self._filler = QWidget()  # keeps the form together while there are no runs
-        layout.addWidget(self._filler, 1)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
+        """Style what is hidden now, rather than when it appears during training."""
+        super().showEvent(event)
+        polish_hidden(self)
 
     # ---- what the control shows --------------------------------------------------------
     def set_can_train(self, can: bool, why_not: str = "") -> None:
@@ -252,11 +257,8 @@ class TrainPanel(QWidget):
         stopping = self._current in self._stopping
         self.stop.setEnabled(status is not None and status.state == "running" and not stopping)
         self.resume.setEnabled(status is not None and status.state in RESUMABLE)
-        self.bar.setVisible(status is not None)
-        self.curves.setVisible(status is not None)
-        self.runs.setVisible(bool(self._statuses))
-        self._filler.setVisible(status is None)
         if status is None:
+            self.bar.setValue(0)
             self.curves.show_runs([])
             return
         shot = status.snapshot

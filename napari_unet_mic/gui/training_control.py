@@ -19,6 +19,7 @@ from napari_unet_mic.data.workspace import Workspace
 from napari_unet_mic.errors import BadInput, UNetMicError
 from napari_unet_mic.gui.commands import train_command
 from napari_unet_mic.gui.controls import CommandButton
+from napari_unet_mic.gui.forms import scrolled
 from napari_unet_mic.gui.plan_panel import PlanPanel
 from napari_unet_mic.gui.planning_control import PlanningControl
 from napari_unet_mic.gui.run_watch import RunStatus, RunWatch
@@ -60,13 +61,7 @@ class TrainingControl:
         parts.addWidget(self.plan_panel)
         parts.addWidget(self.train_panel)
         parts.setStretchFactor(1, 1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setMinimumWidth(parts.minimumSizeHint().width())
-        area.setWidget(parts)
-        return area
+        return scrolled(parts)
 
     def _connect(self) -> None:
         train, state = self.train_panel, self.app.state
