@@ -239,7 +239,7 @@ class App:
             self._panels[name] = self._build(name)
             self._panels[name].setObjectName(dock_name(name))
             if "workbench" in self._panels:
-                self._panels["workbench"].watch(self._panels[name])  # type: ignore[attr-defined]
+                self._panels["workbench"].watch(self._panels[name])
         return self._panels[name]
 
     def has_panel(self, name: str) -> bool:
@@ -274,7 +274,7 @@ class App:
             area = "bottom" if name == "inspector" else "right"
             dock = self.viewer.window.add_dock_widget(panel, name=dock_name(name), area=area)
         elif "workbench" in self._panels:
-            self._panels["workbench"].choose(panel)  # type: ignore[attr-defined]
+            self._panels["workbench"].choose(panel)
         dock.show()
         dock.raise_()
         return panel
@@ -296,7 +296,7 @@ class App:
     def suggest_pair(self) -> None:
         """Let the inspector, when there is one, choose a reference and a prediction."""
         if "inspector" in self._panels:
-            self._panels["inspector"].suggest_pair()  # type: ignore[attr-defined]
+            self._panels["inspector"].suggest_pair()
 
     def close(self, *_: object) -> None:
         """The viewer is gone: make all answers stale and let controllers end their children."""

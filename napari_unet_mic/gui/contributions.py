@@ -25,7 +25,7 @@ class _Widget(QWidget):
 
     panel = ""
 
-    def __new__(cls, napari_viewer: napari.viewer.Viewer) -> QWidget:  # type: ignore[misc]
+    def __new__(cls, napari_viewer: napari.viewer.Viewer) -> QWidget:
         return App.of(napari_viewer).released(cls.panel)
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
@@ -146,7 +146,7 @@ def read_nifti(path: str | list[str]) -> list[LayerData]:
     from napari_unet_mic.gui.label_files import read_as_layers
 
     paths = [path] if isinstance(path, str) else path
-    return [layer for one in paths for layer in read_as_layers(one)]  # type: ignore[misc]
+    return [layer for one in paths for layer in read_as_layers(one)]
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:

@@ -87,7 +87,6 @@ class DatasetPanel(QWidget):
         self.filter = explained(QLineEdit(), "Show only cases with this text in any column")
         self.filter.setPlaceholderText("filter cases")
         self.filter.setClearButtonEnabled(True)
-        self.filter.textChanged.connect(lambda text: self.table.set_filter(text))
         self.model = TableModel(
             {
                 "shape": lambda shape: "×".join(str(n) for n in shape),
@@ -103,6 +102,7 @@ class DatasetPanel(QWidget):
         self.table = TableView(self.model)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.cell_clicked.connect(self._on_row_clicked)
+        self.filter.textChanged.connect(self.table.set_filter)
         self.test_box = explained(
             short_combo(QComboBox(), 15),
             "Cases held out for the final test: in no fingerprint, plan or fold",

@@ -30,12 +30,19 @@ from napari_unet_mic.gui.controls import CommandButton
 from napari_unet_mic.gui.forms import ElidedLabel, explained, short_combo
 from napari_unet_mic.gui.mistakes_view import MistakesView
 from napari_unet_mic.gui.state import Comparison
-from napari_unet_mic.gui.tables import TableView, as_csv, as_markdown, as_text, thousands
+from napari_unet_mic.gui.tables import (
+    TableModel,
+    TableView,
+    as_csv,
+    as_markdown,
+    as_text,
+    thousands,
+)
 
 if TYPE_CHECKING:
     from napari_unet_mic.gui.app import App
 
-NOTHING_CHOSEN = "Choose two labels layers on one grid"
+NOTHING_CHOSEN = "Choose two labels layers"
 WIDE = 720  # pixels: narrower than this the three parts stand above each other
 
 
@@ -136,7 +143,7 @@ class InspectorPanel(QWidget):
         return _titled("Per class", self.class_view)
 
     def _build_confusion(self) -> QWidget:
-        self.confusion_model = contents.TableModel()
+        self.confusion_model = TableModel()
         self.confusion_view = TableView(self.confusion_model, sortable=False, by_row=False)
         self.confusion_view.cell_clicked.connect(self._on_confusion_clicked)
         self.confusion_view.row_header_clicked.connect(lambda row: self._select_rows(row, None))

@@ -237,8 +237,9 @@ def check_comparable(reference: Labels, prediction: Labels) -> float:
             got=f"{prediction.data.shape}",
             advice=advice,
         )
-    if _shown_alike(first, second):
-        return check_same_grid(first.volume, second.volume, what=prediction.name, advice=advice)
+    volumes = _shown_alike(first, second)
+    if volumes is not None:
+        return check_same_grid(*volumes, what=prediction.name, advice=advice)
     smallest = float(min(np.abs(reference.scale)))
     ends = reference.extent.world - prediction.extent.world
     displacement = float(np.abs(ends).max()) / smallest
@@ -253,12 +254,13 @@ def check_comparable(reference: Labels, prediction: Labels) -> float:
     return displacement
 
 
-def _shown_alike(first: Source | None, second: Source | None) -> bool:
-    """Whether both layers show volumes, through the same permutation and flips."""
+def _shown_alike(first: Source | None, second: Source | None) -> tuple[Volume, Volume] | None:
+    """Return both volumes when they are shown through the same permutation and flips."""
     if first is None or second is None or first.volume is None or second.volume is None:
-        return False
+        return None
     a, b = first.display, second.display
-    return a is not None and b is not None and (a.axes, a.flips) == (b.axes, b.flips)
+    alike = a is not None and b is not None and (a.axes, a.flips) == (b.axes, b.flips)
+    return (first.volume, second.volume) if alike else None
 
 
 # ---- the errors layer ------------------------------------------------------------------
@@ -268,7 +270,9 @@ def show_errors(viewer: Viewer, like: Labels, codes: Array, colours: Mapping[int
     `codes` lies along the axes of `like`. The layer is made once; after that only its
     colours change (a few milliseconds).
     """
-    colormap = DirectLabelColormap(color_dict={None: CLEAR, 0: CLEAR, **colours})
+    shown: dict[int | None, RGBA] = {None: CLEAR, 0: CLEAR}
+    shown.update((code, colour) for code, colour in colours.items())
+    colormap = DirectLabelColormap(color_dict=shown)
     layer = errors_layer(viewer)
     if layer is None or layer.data.shape != codes.shape:
         if layer is not None:
