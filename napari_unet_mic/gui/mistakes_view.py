@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet_mic.gui import inspector_tables as contents
 from napari_unet_mic.gui import layers
+from napari_unet_mic.gui.colours import pair_colour
 from napari_unet_mic.gui.comparison import Comparer, name_of
 from napari_unet_mic.gui.forms import ElidedLabel, explained
 from napari_unet_mic.gui.tables import TableView
@@ -49,6 +50,7 @@ class MistakesView(QWidget):
         layout.setSpacing(2)
         layout.addLayout(line)
         layout.addWidget(self.table, 1)
+        app.in_thread(_prepare)
 
     def select(self, true_class: int | None, predicted_class: int | None) -> None:
         """Show the voxels of a cell, a row's or a column's errors, or all errors; go there.
@@ -151,6 +153,13 @@ class MistakesView(QWidget):
         here = self.table.current_row()
         at = rows.index(here) if here in rows else (-1 if step > 0 else 0)
         self.go_to_region(rows[(at + step) % len(rows)])
+
+
+def _prepare() -> None:
+    """Do in a thread what the first click would wait for: imports, the list of colours."""
+    import napari_unet_mic.evaluation.mistakes  # noqa: F401
+
+    pair_colour(0, 1, 11)
 
 
 def _regions(*args: Any, **kwargs: Any) -> tuple[Region, ...]:
