@@ -22,6 +22,7 @@ from napari_unet_mic.planning.fingerprint import Fingerprint, extract
 from napari_unet_mic.planning.plan import Configuration, Plan, read_plan, write_plan
 from napari_unet_mic.planning.rules import plan_experiment
 from napari_unet_mic.preprocessing import store
+from napari_unet_mic.preprocessing.provenance import settings_of
 from napari_unet_mic.training.events import Event, Progress
 from napari_unet_mic.training.run import RunSettings
 
@@ -229,7 +230,7 @@ def preprocess(
     Cases made for another plan's grid and normalisation are never used: such a plan gets a
     folder of its own.
     """
-    settings = store.settings_of(dataset, plan, configuration)
+    settings = settings_of(dataset, plan, configuration)
     folder = workspace.preprocessed(configuration.name)
     note = folder / "_settings.json"
     if note.exists() and read_json(note).get("settings") != settings:
