@@ -26,6 +26,8 @@ FORMAT_VERSION = 1
 STARTING_SECONDS = 120.0
 """A session that was asked for so recently and has said nothing yet counts as running."""
 
+TAIL_BYTES = 32_768
+
 RunState: TypeAlias = Literal[
     "new", "running", "paused", "stopped", "finished", "failed", "lost its process"
 ]
@@ -295,7 +297,7 @@ class Run:
         if self.is_running:
             return "running"
         record = self._record()
-        happened = events.in_force(events.read_events(self.events_file)[0])
+        happened = self._latest_events()
         started = [e.session for e in happened if isinstance(e, events.RunStarted)]
         if record.get("session") and record["session"] not in started:
             words = [e for e in happened if isinstance(e, events.LAST_WORDS)]
@@ -312,6 +314,14 @@ class Run:
             if isinstance(event, events.RunStarted):
                 break
         return "lost its process" if happened else "new"
+
+    def _latest_events(self) -> list[events.Event]:
+        """Read the end of the events: enough for a state, however long the run."""
+        try:
+            size = self.events_file.stat().st_size
+        except FileNotFoundError:
+            return []
+        return events.in_force(events.read_events(self.events_file, max(0, size - TAIL_BYTES))[0])
 
     def request_stop(self, *, reason: str = "stop") -> None:
         """Ask the current session to stop (or pause) with a checkpoint; returns at once."""
