@@ -268,6 +268,8 @@ class App:
 
     def show(self, name: str) -> QWidget:
         """Show a panel where it is (a dock, a tab of the workbench), or dock it."""
+        if "workbench" in self._panels and not self.has_panel(name):
+            self._panels["workbench"].fill(name)
         panel = self.panel(name)
         dock = dock_of(panel)
         if dock is None:

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QScrollArea,
     QSizePolicy,
     QSpinBox,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -85,6 +86,55 @@ def polish_hidden(panel: QWidget) -> None:
     for widget in panel.findChildren(QWidget):
         if widget.isHidden():
             widget.ensurePolished()
+
+
+class Section(QWidget):
+    """A part of a panel under a heading that folds it away; folded, the heading says the gist."""
+
+    def __init__(self, title: str, content: QWidget, tip: str) -> None:
+        super().__init__()
+        self._title = title
+        self._gist = ""
+        self.content = content
+        self.heading = explained(QPushButton(), tip)
+        self.heading.setCheckable(True)
+        self.heading.setChecked(True)
+        self.heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.heading.setStyleSheet(
+            "QPushButton, QPushButton:checked, QPushButton:hover { text-align: left; "
+            "background-color: transparent; padding: 3px 6px; font-weight: bold; }"
+        )
+        self.heading.toggled.connect(self._on_toggled)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.heading)
+        layout.addWidget(content, 1)
+        self._show_heading()
+
+    @property
+    def folded(self) -> bool:
+        """Whether only the heading is shown."""
+        return not self.heading.isChecked()
+
+    def fold(self, folded: bool = True) -> None:
+        """Fold the content away, or show it."""
+        self.heading.setChecked(not folded)
+
+    def set_gist(self, gist: str) -> None:
+        """Give the sentence that the heading shows beside the title while folded."""
+        self._gist = gist
+        self._show_heading()
+
+    def _on_toggled(self) -> None:
+        self.content.setVisible(not self.folded)
+        vertical = QSizePolicy.Policy.Maximum if self.folded else QSizePolicy.Policy.Preferred
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, vertical)
+        self._show_heading()
+
+    def _show_heading(self) -> None:
+        gist = f":  {self._gist}" if self.folded and self._gist else ""
+        self.heading.setText(f"{'▸' if self.folded else '▾'}  {self._title}{gist}")
 
 
 class ErrorLine(QLabel):

@@ -149,8 +149,8 @@ class PlanPanel(QWidget):
 
     def _lay_out(self) -> None:
         form = QGridLayout()
-        form.setColumnStretch(1, 1)
-        form.setColumnStretch(3, 1)
+        form.setColumnStretch(1, 4)
+        form.setColumnStretch(3, 3)
         form.addWidget(QLabel("Workspace"), 0, 0)
         form.addWidget(self.workspace, 0, 1, 1, 3)
         form.addWidget(QLabel("From"), 1, 0)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QShowEvent, QWheelEvent
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QWidget
 
@@ -124,6 +124,10 @@ class LiveCurves(QWidget):
         self._theme = (text, background)
         for plot in self._plots.values():
             _paint_theme(plot, text, background)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Ask for a modest height; a tall dock gives more."""
+        return QSize(super().sizeHint().width(), 180)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
         """Build the plots once somebody looks."""

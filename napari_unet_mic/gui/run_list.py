@@ -43,6 +43,10 @@ class RunList(QTreeWidget):
             "others are drawn dashed",
         )
 
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Ask for three rows; more room is welcome."""
+        return QSize(super().sizeHint().width(), self.minimumHeight())
+
     def show_runs(self, statuses: Sequence[RunStatus], current: Path | None) -> None:
         """Update the rows in place, so that the selection stays."""
         self.blockSignals(True)

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QScrollArea, QSplitter
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from napari_unet_mic.data.workspace import Workspace
 from napari_unet_mic.errors import BadInput, UNetMicError
 from napari_unet_mic.gui.commands import train_command
 from napari_unet_mic.gui.controls import CommandButton
-from napari_unet_mic.gui.forms import scrolled
+from napari_unet_mic.gui.forms import Section, scrolled
 from napari_unet_mic.gui.plan_panel import PlanPanel
 from napari_unet_mic.gui.planning_control import PlanningControl
 from napari_unet_mic.gui.run_watch import RunStatus, RunWatch
@@ -52,15 +52,23 @@ class TrainingControl:
         self._plan_shown_of: Path | None = None  # the workspace whose plan was looked for
         self._suggested = self.train_panel.name.text()
         self._connect()
+        self._show_gist()
         self._on_theme_changed()
         self._on_workspace_changed()
 
     def _make_widget(self) -> QScrollArea:
-        parts = QSplitter(Qt.Orientation.Vertical)
-        parts.setChildrenCollapsible(False)
-        parts.addWidget(self.plan_panel)
-        parts.addWidget(self.train_panel)
-        parts.setStretchFactor(1, 1)
+        self.plan_section = Section(
+            "Plan", self.plan_panel, "Fold the plan away, or show it: training needs the room"
+        )
+        self.train_section = Section(
+            "Train", self.train_panel, "Fold the training part away, or show it"
+        )
+        parts = QWidget()
+        layout = QVBoxLayout(parts)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.plan_section)
+        layout.addWidget(self.train_section, 1)
         return scrolled(parts)
 
     def _connect(self) -> None:
@@ -71,6 +79,8 @@ class TrainingControl:
         train.run_chosen.connect(self._on_run_chosen)
         state.events.dataset.connect(self._show_whether_ready)
         state.events.workspace.connect(self._on_workspace_changed)
+        state.events.plan.connect(self._show_gist)
+        state.events.configuration.connect(self._show_gist)
         self.app.viewer.events.theme.connect(self._on_theme_changed)
         self.app.on_close.append(self.close)
         self._timer = QTimer(self.widget)
@@ -158,6 +168,7 @@ class TrainingControl:
         if self._watch is not None:
             self._watch.adopt(job)
         self.train_panel.choose_run(folder)
+        self.plan_section.fold()
         self.app.state.run_folder = folder
         self.app.say(f"{job.run.name}: training has started; it goes on when napari is closed")
 
@@ -242,6 +253,11 @@ class TrainingControl:
         number = next(n for n in range(1, len(taken) + 2) if f"run-{n}" not in taken)
         self._suggested = f"run-{number}"
         self.train_panel.suggest_name(self._suggested)
+
+    def _show_gist(self) -> None:
+        state, panel = self.app.state, self.plan_panel
+        words = f"{state.configuration} · {panel.summary.text()}" if state.plan else "none yet"
+        self.plan_section.set_gist(words)
 
     def _on_theme_changed(self) -> None:
         theme = get_theme(self.app.viewer.theme)

@@ -42,6 +42,11 @@ class Workbench(QTabWidget):
         """Follow where a panel goes, to take it in when its own dock closes."""
         panel.installEventFilter(self)
 
+    def fill(self, name: str) -> None:
+        """Build a panel in its tab, when it is one of ours and nobody has it yet."""
+        if name in TABS:
+            self._fill(TABS.index(name))
+
     def choose(self, panel: QWidget) -> None:
         """Bring a panel's tab to the front when it is one of ours."""
         if self.indexOf(panel) >= 0:

@@ -64,3 +64,10 @@ def test_told_messages_keep_their_order(app: App, until: Callable[..., None]) ->
     app.in_thread(lambda: [app.tell(got.append, n) for n in range(5)])
     until(lambda: len(got) == 5)
     assert got == [0, 1, 2, 3, 4]
+
+
+def test_a_panel_is_first_shown_in_the_workbench_that_is_open(app: App) -> None:
+    workbench = app.show("workbench")
+    panel = app.show("predict")
+
+    assert workbench.currentWidget() is panel

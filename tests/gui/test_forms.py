@@ -4,7 +4,14 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QPushButton, QSpinBox
 
-from napari_unet_mic.gui.forms import ElidedLabel, ErrorLine, PathChoice, explained, guard_wheel
+from napari_unet_mic.gui.forms import (
+    ElidedLabel,
+    ErrorLine,
+    PathChoice,
+    Section,
+    explained,
+    guard_wheel,
+)
 
 
 def test_explained_escapes_and_names_the_option(qtbot):
@@ -68,3 +75,18 @@ def test_a_chosen_path_is_announced(qtbot):
 
     assert announced.args == [Path("/w")]
     assert choice.path == Path("/w")
+
+
+def test_a_folded_section_says_the_gist(qtbot):
+    section = Section("Plan", QPushButton("content"), "Fold the plan away")
+    qtbot.addWidget(section)
+    section.set_gist("patch 40×56×40")
+    assert section.heading.text() == "▾  Plan"
+
+    section.heading.click()
+    assert section.folded
+    assert section.content.isHidden()
+    assert section.heading.text() == "▸  Plan:  patch 40×56×40"
+
+    section.fold(False)
+    assert not section.content.isHidden()
