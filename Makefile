@@ -32,8 +32,9 @@ types: setup
 docs: setup
 	$(DISPLAYED) $(RUN) docs/screenshots.py
 
+# make bench DATASET=Task04_Hippocampus [NNUNET=/path/to/python/with/nnunetv2]
 bench: setup
-	$(RUN) benchmarks/training.py --help
+	$(RUN) benchmarks/training.py $(DATASET) --workspace soak-output/bench $(if $(NNUNET),--nnunet $(NNUNET))
 
 soak: setup
 	$(DISPLAYED) $(RUN) -m pytest -q -m soak

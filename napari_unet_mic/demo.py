@@ -106,4 +106,8 @@ def _write_tables(folder: Path, *, report: Callable[[str], None]) -> None:
 
     text = evaluation_text(read_evaluation(folder / "workspace" / "runs" / RUN / "test"))
     report(text)
-    write_whole(folder / "tables.txt", lambda file: file.write_text(text + "\n", encoding="utf-8"))
+
+    def write(file: Path) -> None:
+        file.write_text(text + "\n", encoding="utf-8")
+
+    write_whole(folder / "tables.txt", write)

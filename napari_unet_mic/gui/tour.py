@@ -64,7 +64,7 @@ class Tour:
         dataset = self.workspace.dataset()
         panel.open(dataset.folder)
         self.wait(lambda: self.app.state.dataset is not None, "the dataset")
-        self.app.panel("plan_and_train")
+        self.app.show("plan_and_train")
         self.app.controller("plan_and_train").planning.adopt(self.workspace)
         case = self._worst_test_case()
         panel.open_case(case)
@@ -79,7 +79,8 @@ class Tour:
             case=case,
             classes=dataset.classes,
         )
-        layers.add(self.viewer, [predicted])
+        (added,) = layers.add(self.viewer, [predicted])
+        layers.show_pair(layers.layer_named(self.viewer, f"{case} reference"), added)
         self.app.suggest_pair()
         self.wait(lambda: self.app.state.comparison is not None, "the comparison")
         self.settle()
