@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import torch
@@ -21,7 +21,7 @@ from napari_unet_mic.training import events
 from napari_unet_mic.training.augment import Recipe
 from napari_unet_mic.training.events import Event, in_force, read_events
 from napari_unet_mic.training.learner import Learner, Place
-from napari_unet_mic.training.patches import TRAINING, VALIDATION, PatchSampler, ahead
+from napari_unet_mic.training.patches import TRAINING, VALIDATION, Batch, PatchSampler, ahead
 from napari_unet_mic.training.prepare import Materials
 from napari_unet_mic.training.run import Run
 
@@ -144,12 +144,7 @@ class Training:
             batches.close()
         self._take_losses(place, pending)
         per_iteration = (time.monotonic() - clock) / max(1, len(numbers))
-        numbers = range(
-            place.epoch * settings.validation_iterations,
-            (place.epoch + 1) * settings.validation_iterations,
-        )
-        patches = ahead(self.validation, numbers, threads=self.threads)
-        loss, dice, iou = learner.validate(patches)
+        loss, dice, iou = learner.validate(self._validation_patches(place))
         train_loss = sum(place.losses) / len(place.losses)
         ema, is_best = learner.note_epoch(
             train_loss=train_loss, val_loss=loss, dice=dice, rate=rate, began=began
@@ -183,8 +178,6 @@ class Training:
         self, place: Place, pending: list[torch.Tensor], first: int, clock: float
     ) -> None:
         settings, now = self.settings, time.monotonic()
-        if place.iteration == settings.iterations_per_epoch:
-            return
         if self.should_stop():
             self._take_losses(place, pending)
             self._save("latest", place)
@@ -201,6 +194,23 @@ class Training:
         if now - self.saved_at > settings.checkpoint_minutes * 60:
             self._take_losses(place, pending)
             self._save("latest", place)
+
+    def _validation_patches(self, place: Place) -> Generator[Batch, None, None]:
+        """Yield the epoch's validation batches; a stop between them keeps the epoch's training."""
+        total = self.settings.validation_iterations
+        numbers = range(place.epoch * total, (place.epoch + 1) * total)
+        batches = ahead(self.validation, numbers, threads=self.threads)
+        try:
+            for done, batch in enumerate(batches):
+                if self.should_stop():
+                    self._save("latest", place)
+                    raise Stopped(place)
+                if time.monotonic() - self.said_at > 2.0:
+                    self.said_at = time.monotonic()
+                    self.emit(events.Progress("validation patches", done, total))
+                yield batch
+        finally:
+            batches.close()
 
     def _take_losses(self, place: Place, pending: list[torch.Tensor]) -> float:
         """Move losses from the device into the epoch's record; returns the mean of the new."""

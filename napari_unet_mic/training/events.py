@@ -46,7 +46,8 @@ class RunStarted:
 class Progress:
     """`done` of `total` steps of a stage are behind us.
 
-    `stage` is one of fingerprint, plan, preprocess, train, validation, test.
+    `stage` is one of fingerprint, plan, preprocess, train, validation patches (of an epoch),
+    validation (whole cases), test.
     """
 
     stage: str

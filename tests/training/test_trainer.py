@@ -96,7 +96,8 @@ def test_a_run_from_dataset_to_test_loss(settings: RunSettings) -> None:
     assert not any("blob_5" in names for fold in splits for names in fold.values())
 
 
-def test_stopped_and_resumed_is_bit_exact(settings: RunSettings) -> None:
+@pytest.mark.parametrize("looks", [3, 5, 6], ids=["between", "last-iteration", "validating"])
+def test_stopped_and_resumed_is_bit_exact(settings: RunSettings, looks: int) -> None:
     straight = Run.create(settings)
     train(straight, [].append, never)
     run = Run.create(dataclasses.replace(settings, name="resumed"))
@@ -105,13 +106,13 @@ def test_stopped_and_resumed_is_bit_exact(settings: RunSettings) -> None:
     def stop_soon() -> bool:
         nonlocal asked
         asked += bool((run.folder / "plans.json").exists())
-        return asked > 3
+        return asked >= looks
 
     with_stop: list[Event] = []
     train(run, with_stop.append, stop_soon)
     stopped = with_stop[-1]
     assert isinstance(stopped, events.RunStopped)
-    assert 0 < stopped.epoch * 4 + stopped.iteration < 8
+    assert (stopped.epoch, stopped.iteration) == (0, min(looks, 4))
     rest: list[Event] = []
     train(run, rest.append, never)
     resumed = of(events.Resumed, rest)[0]
