@@ -72,6 +72,32 @@ def prepare(settings: RunSettings, emit: Emit, should_stop: ShouldStop) -> Mater
     )
 
 
+def check_settings(settings: RunSettings) -> None:
+    """Refuse, before anything is written, what the settings alone show to be wrong.
+
+    Raises
+    ------
+    BadInput
+        Dataset, test set, fold, plans or weights to start from cannot be used.
+    """
+    dataset = open_dataset(settings.dataset)
+    if settings.test is not None:
+        dataset = dataset.with_test(_test_names(settings.test, dataset))
+    names = [case.name for case in dataset.training]
+    splits = settings.splits or Path(settings.workspace) / "splits_final.json"
+    _fold(settings.fold, Path(splits), dataset, names, write=False)
+    if settings.plans:
+        plan = read_plan(Path(settings.plans))
+        check_channels(dataset, plan, plan.configuration(settings.configuration))
+    if settings.start_from and not Path(settings.start_from).exists():
+        raise BadInput(
+            settings.start_from,
+            expected="a checkpoint, a run or a model folder to start from",
+            got="no such file",
+            advice="check the path",
+        )
+
+
 def prepare_workspace(
     dataset: str | Path,
     workspace: str | Path,
@@ -139,18 +165,18 @@ def _test_names(words: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
 
 
 def _fold(
-    fold: int | str, splits_file: Path, dataset: Dataset, names: list[str]
+    fold: int | str, splits_file: Path, dataset: Dataset, names: list[str], *, write: bool = True
 ) -> tuple[list[str], list[str]]:
     wanted: Fold = "all" if isinstance(fold, str) else fold
     if wanted == "all":
         return fold_cases([], "all", names)
-    if splits_file.exists():
-        splits = read_splits(splits_file)
-    else:
-        splits = five_folds(names)
-        write_splits(splits_file, splits)
+    there = splits_file.exists()
+    splits = read_splits(splits_file) if there else five_folds(names)
     held = [case.name for case in dataset.test]
-    return fold_cases(splits, wanted, names, held_out=held)
+    cases = fold_cases(splits, wanted, names, held_out=held)
+    if write and not there:
+        write_splits(splits_file, splits)
+    return cases
 
 
 def plan_file(settings: RunSettings, workspace: Workspace) -> Path:

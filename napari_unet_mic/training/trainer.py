@@ -31,7 +31,7 @@ from napari_unet_mic.training.events import Event, EventLog
 from napari_unet_mic.training.learner import Place
 from napari_unet_mic.training.lock import Holder
 from napari_unet_mic.training.narration import sentence
-from napari_unet_mic.training.prepare import Materials, prepare
+from napari_unet_mic.training.prepare import Materials, check_settings, prepare
 from napari_unet_mic.training.run import Run, RunSettings
 from napari_unet_mic.training.validate import score_test_set, validate_fold
 
@@ -135,10 +135,21 @@ def run_child(run_folder: str | Path) -> int:
 
 
 def train_here(settings: RunSettings, *, report: Callable[[str], None]) -> int:
-    """Create a run and work on it in this process, telling `report` in sentences."""
+    """Create a run and work on it in this process, telling `report` in sentences.
+
+    What the settings alone show to be wrong is refused before anything is written; a run
+    that fails before its first checkpoint leaves no folder, so its name is free again.
+    """
+    check_settings(settings)
+    choose_device(settings.device)
     run = Run.create(settings)
     report(f"{run.folder}: created")
-    return _work(run, None, report=report)
+    status = _work(run, None, report=report)
+    if status == 1 and not any(run.folder.glob("fold_*/checkpoint_*.pth")):
+        shutil.rmtree(run.folder)
+        with suppress(OSError):  # only when there is no other run
+            run.folder.parent.rmdir()
+    return status
 
 
 def print_nothing(_: str) -> None:

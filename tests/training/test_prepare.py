@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from napari_unet_mic.data.files import read_json, write_json
-from napari_unet_mic.errors import BadInput, Cancelled, ChannelMismatch
+from napari_unet_mic.errors import BadInput, Cancelled, ChannelMismatch, UNetMicError
 from napari_unet_mic.training.events import Event, Progress
 from napari_unet_mic.training.prepare import open_workspace, prepare, prepare_workspace
 from napari_unet_mic.training.run import RunSettings
+from napari_unet_mic.training.trainer import train_here
 
 
 def asked(blobs: Path, workspace: Path, **changes: object) -> RunSettings:
@@ -85,3 +86,23 @@ def test_the_command_names_the_folder(blobs: Path, tmp_path: Path) -> None:
     assert folder == tmp_path / "preprocessed" / "3d_fullres"
     assert said[0].startswith("fingerprint")
     assert done[-1] == (5, 5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param({"dataset": "nowhere"}, id="dataset"),
+        pytest.param({"fold": 7}, id="fold"),
+        pytest.param({"plans": "nowhere.json"}, id="plans"),
+        pytest.param({"start_from": "nowhere.pth"}, id="start-from"),
+        pytest.param({"test": ("nobody",)}, id="test"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_is_written(
+    wrong: dict[str, object], blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = asked(blobs, tmp_path / "w", **wrong)
+    with pytest.raises(UNetMicError):
+        train_here(settings, report=lambda _: None)
+    assert not (tmp_path / "w").exists()
