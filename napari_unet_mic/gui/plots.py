@@ -125,10 +125,6 @@ class LiveCurves(QWidget):
         for plot in self._plots.values():
             _paint_theme(plot, text, background)
 
-    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Ask for a modest height; a tall dock gives more."""
-        return QSize(super().sizeHint().width(), 180)
-
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
         """Build the plots once somebody looks."""
         super().showEvent(event)
@@ -194,6 +190,9 @@ def _new_plot() -> Any:
                 super().wheelEvent(event)
             else:
                 event.ignore()
+
+        def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+            return QSize(200, 130)
 
     plot = Plot()
     plot.setMinimumSize(100, 110)

@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.25
 LIST_SECONDS = 2.0
 
+_CHILDREN: list[Job] = []
+"""Trainers that this process started, of whatever workspace: somebody must hear them end."""
+
 
 @dataclass(frozen=True, eq=False)
 class RunStatus:
@@ -108,7 +111,6 @@ class RunWatch:
         self.statuses: tuple[RunStatus, ...] = ()
         self.generation = 0
         self._followed: dict[Path, _Followed] = {}
-        self._jobs: list[Job] = []
         self._wake = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="run-watch", daemon=True)
@@ -116,12 +118,12 @@ class RunWatch:
 
     def adopt(self, job: Job) -> None:
         """Poll a child that this process started, so that a silent end is noted."""
-        self._jobs.append(job)
+        _CHILDREN.append(job)
         self._wake.set()
 
     def job_of(self, folder: Path) -> Job | None:
         """Return the child that this process started for a run, while it lives."""
-        return next((job for job in self._jobs if job.run.folder == folder), None)
+        return next((job for job in list(_CHILDREN) if job.run.folder == folder), None)
 
     def look_now(self) -> None:
         """Look again at once, also for new runs."""
@@ -147,9 +149,9 @@ class RunWatch:
             self._wake.wait(LOOK_SECONDS)
 
     def _look(self, *, list_again: bool) -> None:
-        for job in list(self._jobs):
-            if job.poll() is not None or not job.alive:
-                self._jobs.remove(job)
+        for job in list(_CHILDREN):
+            if (job.poll() is not None or not job.alive) and job in _CHILDREN:
+                _CHILDREN.remove(job)
         changed = self._list() if list_again else False
         changed = changed or self.generation == 0
         for followed in self._followed.values():

@@ -256,7 +256,8 @@ class TrainingControl:
 
     def _show_gist(self) -> None:
         state, panel = self.app.state, self.plan_panel
-        words = f"{state.configuration} · {panel.summary.text()}" if state.plan else "none yet"
+        patch_and_batch = panel.summary.text().rpartition(" · ")[0]
+        words = f"{state.configuration} · {patch_and_batch}" if state.plan else "none yet"
         self.plan_section.set_gist(words)
 
     def _on_theme_changed(self) -> None:

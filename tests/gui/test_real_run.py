@@ -61,7 +61,7 @@ def predict_the_test_case(app, qtbot, dataset):
     control = PredictionControl(app)
     qtbot.addWidget(control.widget)
     panel = control.panel
-    panel.show()
+    control.widget.show()
     qtbot.waitUntil(lambda: panel.wish is not None, timeout=PATIENCE_MS)
     assert panel.wish.model.name == "tiny"
     assert panel.wish.checkpoint in ("best", "latest")

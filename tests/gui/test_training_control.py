@@ -4,7 +4,7 @@ from napari_unet_mic.data.dataset import open_dataset
 from napari_unet_mic.data.phantom import write_liver
 from napari_unet_mic.data.workspace import Workspace
 from napari_unet_mic.errors import RunLocked
-from napari_unet_mic.gui import training_control
+from napari_unet_mic.gui import run_watch, training_control
 from napari_unet_mic.gui.train_panel import TrainWish
 from napari_unet_mic.gui.training_control import TrainingControl
 from napari_unet_mic.training import events
@@ -52,6 +52,7 @@ def jobs(monkeypatch):
         started.append(FakeJob(run))
         return started[-1]
 
+    monkeypatch.setattr(run_watch, "_CHILDREN", [])
     monkeypatch.setattr(training_control, "start", start)
     monkeypatch.setattr(training_control, "attach", lambda run: None)
     return started
