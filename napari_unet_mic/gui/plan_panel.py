@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
     QDoubleSpinBox,
+    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QHeaderView,
@@ -60,13 +61,14 @@ class PlanPanel(QWidget):
     Signals
     -------
     workspace_chosen (Path), plan_requested (PlanWish), cancel_requested (),
-    configuration_chosen (str)
+    configuration_chosen (str), picture_requested (file Path)
     """
 
     workspace_chosen = Signal(object)
     plan_requested = Signal(object)
     cancel_requested = Signal()
     configuration_chosen = Signal(str)
+    picture_requested = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -130,6 +132,12 @@ class PlanPanel(QWidget):
             "--configuration C",
         )
         self.configuration.activated.connect(self._on_configuration_activated)
+        self.picture = explained(
+            QPushButton("Picture…"),
+            "Draw the network stage by stage into an .svg or .png file",
+            "unet-mic network PLANS --picture FILE",
+        )
+        self.picture.clicked.connect(self._on_picture_clicked)
         self.summary = QLabel()
         self.summary.setWordWrap(True)
         self.stages = StageTable()
@@ -169,6 +177,7 @@ class PlanPanel(QWidget):
         chosen = QHBoxLayout()
         chosen.addWidget(QLabel("Configuration"))
         chosen.addWidget(self.configuration, 1)
+        chosen.addWidget(self.picture)
         facts = QVBoxLayout()
         facts.setSpacing(0)
         facts.addWidget(self.stage_check)
@@ -208,7 +217,7 @@ class PlanPanel(QWidget):
         """Show one configuration of a plan, or nothing."""
         self.configuration.clear()
         self.configuration.addItems(list(view.configurations) if view else [])
-        for widget in (self.configuration, self.stages, self.stage_check, self.size):
+        for widget in (self.configuration, self.picture, self.stages, self.stage_check, self.size):
             widget.setEnabled(view is not None)
         if view is None:
             self.summary.setText("No plan yet")
@@ -257,6 +266,14 @@ class PlanPanel(QWidget):
             self.plans_file.button.click()
             return
         self.plan_requested.emit(self.wish)
+
+    def _on_picture_clicked(self) -> None:
+        name = f"{self.configuration.currentText()}.svg"
+        start = str((self.workspace.path or Path.home()) / name)
+        kinds = "Pictures (*.svg *.png)"
+        file, _ = QFileDialog.getSaveFileName(self, "Picture of the network", start, kinds)
+        if file:
+            self.picture_requested.emit(Path(file))
 
     def _on_configuration_activated(self) -> None:
         self.configuration_chosen.emit(self.configuration.currentText())

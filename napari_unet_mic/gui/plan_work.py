@@ -13,8 +13,10 @@ from napari_unet_mic.data.workspace import Workspace
 from napari_unet_mic.errors import BadInput, BadPlan, Cancelled, ChannelMismatch
 from napari_unet_mic.gui.plan_panel import PlanWish
 from napari_unet_mic.planning.fingerprint import Fingerprint, extract
-from napari_unet_mic.planning.plan import Plan, read_plan, write_plan
+from napari_unet_mic.planning.picture import draw
+from napari_unet_mic.planning.plan import Configuration, Plan, read_plan, write_plan
 from napari_unet_mic.planning.rules import plan_experiment
+from napari_unet_mic.planning.topology import describe
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +120,13 @@ def with_reasons(plan: Plan, workspace: Workspace, dataset: Dataset) -> Plan:
         return plan
     same = anew.to_json() == plan.to_json()
     return dataclasses.replace(plan, reasons=anew.reasons) if same else plan
+
+
+def draw_network(
+    configuration: Configuration, n_channels: int, n_classes: int, file: Path
+) -> list[Path]:
+    """Draw a configuration's network into an .svg or .png file; returns the files written."""
+    return draw(describe(configuration, n_channels, n_classes), file)
 
 
 def _fingerprint(

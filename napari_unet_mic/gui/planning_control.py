@@ -37,6 +37,7 @@ class PlanningControl:
         panel.plan_requested.connect(self._on_plan_requested)
         panel.cancel_requested.connect(self._on_cancel_requested)
         panel.configuration_chosen.connect(self._on_configuration_chosen)
+        panel.picture_requested.connect(self._on_picture_requested)
         app.state.events.dataset.connect(self._on_dataset_changed)
         app.state.events.plan.connect(self._show_plan)
         app.state.events.configuration.connect(self._show_plan)
@@ -192,3 +193,18 @@ class PlanningControl:
             self.panel.show_error(str(error))
             return
         self.panel.show_plan(view)
+
+    def _on_picture_requested(self, file: Path) -> None:
+        state = self.app.state
+        if state.plan is None or state.dataset is None:
+            return
+        self.panel.show_error("")
+        self.app.in_thread(
+            plan_work.draw_network,
+            state.plan.configuration(state.configuration),
+            len(state.dataset.channel_names),
+            len(state.dataset.classes),
+            file,
+            on_done=lambda files: self.app.say(f"Drawn: {', '.join(str(one) for one in files)}"),
+            on_error=self._on_failed,
+        )

@@ -92,3 +92,14 @@ def test_choosing_a_configuration_shows_its_stages(fake_app, panel, control, dat
 
     assert fake_app.state.configuration == "2d"
     assert panel.stages.item(0, 2).text() == "3 3"
+
+
+def test_the_network_can_be_drawn(fake_app, panel, control, dataset, tmp_path):
+    fake_app.state.dataset = dataset
+    panel.button.click()
+    panel.picture_requested.emit(tmp_path / "network.svg")
+    assert (tmp_path / "network.svg").read_text().lstrip().startswith("<")
+    assert "network.svg" in fake_app.said[-1]
+
+    panel.picture_requested.emit(tmp_path / "network.gif")
+    assert "network.gif" in panel.error.sentence
