@@ -17,8 +17,11 @@ install_libraries() {
   missing=""
   for name in $libraries "$@"; do
     # Ubuntu 24.04 and Debian 13 append t64 to some names
-    dpkg-query -W -f '${Status}\n' "$name" "${name}t64" 2>/dev/null | grep -q '^install ok installed' \
-      || missing="$missing $name"
+    state="$(dpkg-query -W -f '${Status}\n' "$name" "${name}t64" 2>/dev/null || true)"
+    case "$state" in
+      *"install ok installed"*) ;;
+      *) missing="$missing $name" ;;
+    esac
   done
   [ -n "$missing" ] || return 0
   as_root=""
