@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
@@ -40,6 +41,7 @@ from napari_unet_mic.gui.run_watch import RunStatus
 
 RESUMABLE = ("new", "paused", "stopped", "failed", "lost its process")
 STEPS = 1000
+FEWEST_FOR_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class TrainPanel(QWidget):
         self._current: Path | None = None
         self._wanted: Path | None = None  # to be chosen as soon as it is listed
         self._stopping: set[Path] = set()
+        self._only_all = False  # too few cases for folds
         self._make_form()
         self._make_buttons()
         self.progress = QLabel()
@@ -213,6 +216,17 @@ class TrainPanel(QWidget):
         if not self._statuses:
             self.progress.setText("" if can else why_not)
             self.progress.setVisible(bool(why_not) and not can)
+
+    def offer_folds(self, n_training: int) -> None:
+        """Offer the five folds, or only 'all' where there are fewer than five cases."""
+        enough = n_training >= FEWEST_FOR_FOLDS
+        model: Any = self.fold.model()
+        for row in range(self.fold.count() - 1):
+            model.item(row).setEnabled(enough)
+        chosen = self.fold.currentData()
+        if not enough or (self._only_all and chosen == "all"):
+            self.fold.setCurrentIndex(0 if enough else self.fold.count() - 1)
+        self._only_all = not enough
 
     def suggest_name(self, name: str) -> None:
         """Put a free name into the form."""

@@ -195,8 +195,11 @@ class TrainingControl:
 
     # ---- following ---------------------------------------------------------------------
     def _show_whether_ready(self) -> None:
-        ready = self.app.state.dataset is not None
-        self.train_panel.set_can_train(ready, "Open a dataset first (panel Dataset)")
+        dataset = self.app.state.dataset
+        why_not = "Open a dataset first (panel Dataset)"
+        self.train_panel.set_can_train(dataset is not None, why_not)
+        if dataset is not None:
+            self.train_panel.offer_folds(len(dataset.training))
 
     def _on_workspace_changed(self) -> None:
         """Follow the runs of another workspace; those of the old one go on unseen."""

@@ -129,3 +129,16 @@ def test_every_control_explains_itself(panel):
 def test_it_fits_a_narrow_dock(panel):
     panel.show_runs([status("a")])
     assert panel.minimumSizeHint().width() <= 420
+
+
+def test_too_few_cases_leave_only_all(panel):
+    panel.offer_folds(3)
+    assert panel.wish.fold == "all"
+    assert not panel.fold.model().item(0).isEnabled()
+
+    panel.offer_folds(12)
+    assert panel.wish.fold == 0
+
+    panel.fold.setCurrentIndex(5)
+    panel.offer_folds(12)
+    assert panel.wish.fold == "all"
