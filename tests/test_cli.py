@@ -1,6 +1,7 @@
 """The command line as a person meets it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_every_promised_command_is_there(capsys: pytest.CaptureFixture[str]) -> 
     help_text = capsys.readouterr().out
     for name in PROMISED:
         assert name in COMMANDS
-        assert f"    {name} " in help_text
+        assert re.search(rf"^    {name}\b", help_text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", PROMISED)
