@@ -18,10 +18,10 @@ from pathlib import Path
 from napari_unet_mic.data.files import write_whole
 from napari_unet_mic.errors import UNetMicError
 
-SHAPE = (32, 64, 64)
+SHAPE = (24, 48, 48)
 N_CASES, N_TEST = 12, 4
 RUN = "demo"
-EPOCHS, ITERATIONS = 6, 25
+EPOCHS, ITERATIONS = 5, 20
 
 
 def walk(folder: Path, *, report: Callable[[str], None]) -> Path:
