@@ -2,8 +2,9 @@
 
 There oneDNN has no direct kernel for the weight gradient of a 3-D convolution: it unfolds
 whole planes of its input into a matrix, which for 64 channels of 56 × 40 is 15 MB, and
-multiplies. Unfolding slabs of about 1 MB, and whichever of input and gradient has fewer
-channels, takes less than half the processor time for the same sums.
+multiplies. Here slabs of about 1 MB are unfolded, of whichever of input and gradient has
+fewer channels. On a busy two-core machine single layers of 32 and 64 channels took 0.4 of
+the processor time; a whole backward pass (noisily) about 0.85.
 """
 
 from __future__ import annotations
