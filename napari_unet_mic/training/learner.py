@@ -22,7 +22,6 @@ from napari_unet_mic.errors import BadCheckpoint, BadInput
 from napari_unet_mic.network import checkpoint
 from napari_unet_mic.network.build import build_network
 from napari_unet_mic.planning.plan import Configuration, Plan
-from napari_unet_mic.training.convolution import use_small_slabs
 from napari_unet_mic.training.events import ClassScores
 from napari_unet_mic.training.losses import deep_supervision_loss
 from napari_unet_mic.training.patches import Batch
@@ -75,8 +74,6 @@ class Learner:
                 configuration, len(dataset.channel_names), len(dataset.classes)
             )
         self.network.to(device)
-        if device.type == "cpu" and precision == torch.float32:
-            use_small_slabs(self.network)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(),
             settings.learning_rate,
