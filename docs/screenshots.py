@@ -15,7 +15,6 @@ from napari_unet_mic import demo
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 KEPT = {
-    "1-dataset.png": "dataset.png",
     "2-plan-and-train.png": "plan-and-train.png",
     "3-predict.png": "predict.png",
     "4-annotate.png": "annotate.png",
@@ -35,6 +34,8 @@ def main() -> None:
             tour = [sys.executable, "-m", "napari_unet_mic.gui.tour", str(options.demo)]
             subprocess.run([*tour, "--screenshots", folder, "--theme", theme], check=True)
             for taken, kept in KEPT.items():
+                if theme == "light" and kept != "inspector.png":
+                    continue
                 image = options.images / kept.replace(".png", f"{suffix}.png")
                 image.write_bytes((Path(folder) / taken).read_bytes())
                 print(image)
