@@ -50,6 +50,7 @@ class _Task:
     dataset: Dataset | None
     geometry: Volume | None = None
     done: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
     newest: PredictionEvent | None = None
     cancelled: bool = False
@@ -213,6 +214,10 @@ class PredictionControl:
                 self._show_prediction(task, event)
             elif event.message:
                 self.app.say(f"{event.case}: {event.message}")
+        elif event.kind == "case_failed":
+            task.failed.append(event.case)
+            self.panel.show_error(f"{event.case} was left out: {event.message}")
+            self.app.say(event.message)
         elif event.is_last:
             self._on_last_event(task, event)
 
@@ -252,7 +257,7 @@ class PredictionControl:
     def _evaluate(self, task: _Task) -> None:
         dataset, workspace = task.dataset, self.app.state.workspace
         if dataset is None or task.out is None or not task.done:
-            self._finish(f"{len(task.done)} cases predicted")
+            self._finish(f"{len(task.done)} cases predicted{self._left_out(task)}")
             return
         name = f"{task.out.name}-{task.wish.subject.kind}"
         folder = workspace.evaluations / name if workspace is not None else task.out / "evaluation"
@@ -280,8 +285,12 @@ class PredictionControl:
         self._evaluating = None
         iou = found.foreground_iou
         mean = f", mean IoU {iou:.3f}" if iou is not None else ""
-        self._finish(f"{len(task.done)} cases predicted{mean} · tables in {folder}")
+        left_out = self._left_out(task)
+        self._finish(f"{len(task.done)} cases predicted{left_out}{mean} · tables in {folder}")
         self.results.show_evaluation(found, folder)
+
+    def _left_out(self, task: _Task) -> str:
+        return f", {len(task.failed)} left out ({', '.join(task.failed)})" if task.failed else ""
 
     # ---- what is told ------------------------------------------------------------------
     def _show_error(self, error: BaseException) -> None:

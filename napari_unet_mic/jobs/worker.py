@@ -55,9 +55,11 @@ class PredictionRequest:
 
 @dataclass(frozen=True)
 class PredictionEvent:
-    """What the child says: `kind` is started, progress, case_done, failed, cancelled or done.
+    """What the child says: `kind` is started, progress, case_done, case_failed, failed,
+    cancelled or done.
 
-    `message` is a sentence (started: model and device; failed: why; case_done: notes).
+    `message` is a sentence (started: model and device; failed: why; case_done: notes). Of
+    several cases a bad one is `case_failed` and the others go on.
     `done` of `total` counts tiles, `case` names the case, `file` is what was written.
     `seconds` holds the seconds by stage of a finished case.
     """

@@ -114,7 +114,13 @@ class Server:
             for index, case in enumerate(request.cases):
                 if should_stop():
                     raise Cancelled("the prediction")
-                self._predict(predictor, request, case, index, should_stop)
+                try:
+                    self._predict(predictor, request, case, index, should_stop)
+                except UNetMicError as error:
+                    if isinstance(error, Cancelled) or len(request.cases) == 1:
+                        raise
+                    # one bad case is reported, the others go on
+                    self._say(PredictionEvent("case_failed", str(error), case=case.name))
         except Cancelled:
             self._say(PredictionEvent("cancelled", "the prediction was cancelled"))
         except UNetMicError as error:

@@ -202,6 +202,16 @@ def test_an_error_is_a_failed_event_and_the_next_request_is_served(tmp_path: Pat
     assert "expected a model" in events[0].message
 
 
+def test_of_several_cases_a_bad_one_is_reported_and_the_others_go_on(tmp_path: Path) -> None:
+    good = array_request("good", np.zeros((1, 2, 3, 4), np.float32), np.eye(4), tmp_path)
+    bad = CaseRequest("bad", str(tmp_path / "bad.nii.gz"), images=(str(tmp_path / "no.nii.gz"),))
+    events = serve([message(PredictionRequest("m", (bad, good)))], lambda _: Fake())
+    told = [(event.kind, event.case) for event in events if event.kind != "progress"]
+    assert told == [("started", ""), ("case_failed", "bad"), ("case_done", "good"), ("done", "")]
+    assert "no.nii.gz" in events[1].message
+    assert not (tmp_path / "bad.nii.gz").exists()
+
+
 def test_a_cancel_is_heard_while_the_network_works(tmp_path: Path) -> None:
     heard_cancel = threading.Event()
     case = array_request("a", np.zeros((1, 2, 3, 4), np.float32), np.eye(4), tmp_path)
