@@ -153,6 +153,18 @@ def test_the_test_set_is_scored_and_shown_in_the_inspector(
     assert "2 cases predicted, mean IoU" in fake_app.said[-1]
 
 
+def test_a_bad_case_of_a_set_is_named_and_the_rest_is_scored(control, fake_app, worker, dataset):
+    control.panel.predict.click()
+    good, bad = worker.requests[0].cases
+    _, reference = load_case(dataset, good.name)
+    write_labels(Path(good.out), reference.array, reference)
+    worker.say("case_done", case=good.name, file=good.out)
+    worker.say("case_failed", case=bad.name, message="liver_02.nii.gz: truncated")
+    assert control.panel.error.sentence == "liver_02 was left out: liver_02.nii.gz: truncated"
+    worker.say("done")
+    assert "1 cases predicted, 1 left out (liver_02), mean IoU 1.000" in fake_app.said[-1]
+
+
 def test_cancel_leaves_less_than_a_second_to_the_child(control, fake_app, worker):
     control.panel.predict.click()
     control.panel.cancel.click()
