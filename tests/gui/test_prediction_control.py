@@ -154,6 +154,10 @@ def test_the_test_set_is_scored_and_shown_in_the_inspector(
 
 
 def test_a_bad_case_of_a_set_is_named_and_the_rest_is_scored(control, fake_app, worker, dataset):
+    fake_app.panels["inspector"] = SimpleNamespace(
+        cases=SimpleNamespace(show_evaluation=lambda *_: None),
+        scope=SimpleNamespace(setCurrentIndex=lambda _: None),
+    )
     control.panel.predict.click()
     good, bad = worker.requests[0].cases
     _, reference = load_case(dataset, good.name)
