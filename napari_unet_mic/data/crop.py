@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes
 
 Array = NDArray[Any]
 
@@ -69,6 +68,8 @@ def nonzero_mask(image: Array) -> NDArray[np.bool_]:
     mask = image[0] != 0
     for channel in image[1:]:
         mask |= channel != 0
+    from scipy.ndimage import binary_fill_holes  # here: slow to import, panels need it late
+
     filled: NDArray[np.bool_] = mask if mask.all() else binary_fill_holes(mask)
     return filled
 

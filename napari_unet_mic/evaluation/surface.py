@@ -12,8 +12,6 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from napari_unet_mic.evaluation.confusion import Box, LabelArray
 from napari_unet_mic.evaluation.memory_order import MemoryOrder
@@ -181,6 +179,8 @@ def _steps(spacing_mm: tuple[float, ...]) -> tuple[Lattice, Distances]:
 def _far_mm(
     places: Lattice, others: Lattice, spacing: npt.NDArray[np.float64], up_to_mm: float
 ) -> Distances:
+    from scipy.spatial import cKDTree  # here: slow to import, panels need it late
+
     tree = cKDTree(others * spacing, leafsize=32, balanced_tree=False, compact_nodes=False)
     bound = up_to_mm * (1 + 1e-9)
     nearest = np.asarray(tree.query(places * spacing, distance_upper_bound=bound)[1])
@@ -210,6 +210,8 @@ def _boxes(labels: LabelArray, ignore: int | None) -> dict[int, Box]:
     outer = _foreground_box(labels)
     if outer is None:
         return {}
+    from scipy import ndimage  # here: slow to import, panels need it late
+
     found = ndimage.find_objects(labels[outer])
     boxes = {}
     for value, inner in enumerate(found, start=1):
