@@ -32,9 +32,9 @@ types: setup
 docs: setup
 	$(DISPLAYED) $(RUN) docs/screenshots.py
 
-# make bench DATASET=Task04_Hippocampus [NNUNET=/path/to/python/with/nnunetv2]
+# make bench DATASET=Task04_Hippocampus [NNUNET=folder-for-nnU-Net's-environment]
 bench: setup
-	$(RUN) benchmarks/training.py $(DATASET) --workspace soak-output/bench $(if $(NNUNET),--nnunet $(NNUNET))
+	$(RUN) benchmarks/training.py $(DATASET) --workspace soak-output/bench $(if $(NNUNET),--nnunet-environment $(NNUNET))
 
 soak: setup
 	$(DISPLAYED) $(RUN) -m pytest -q -m soak

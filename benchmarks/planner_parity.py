@@ -1,6 +1,6 @@
 """Our planner against nnU-Net's own, over planners, memory targets and random datasets.
 
-    python benchmarks/planner_parity.py --nnunet-python NNUNET_ENV/bin/python --plans PLANS
+    python benchmarks/planner_parity.py --nnunet-environment FOLDER --plans PLANS
 
 nnU-Net runs in its own environment, where its networks are made on torch's meta device
 (its own cost functions, no memory). Every field of every plan is compared.
@@ -18,6 +18,8 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+from nnunet_environment import nnunet_python
 
 ORACLE = """
 import contextlib, io, json, os, sys, tempfile, warnings
@@ -129,11 +131,12 @@ def invented(n: int, seed: int) -> list[dict[str, Any]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--nnunet-python", required=True, type=Path)
+    parser.add_argument("--nnunet-environment", required=True, type=Path)
     parser.add_argument("--plans", type=Path, help="the folder with the published plans")
     parser.add_argument("--invented", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    python = nnunet_python(options.nnunet_environment.absolute())
 
     from napari_unet_mic.planning.fingerprint import Fingerprint
     from napari_unet_mic.planning.rules import plan_experiment
@@ -145,7 +148,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = Path(folder) / "jobs.json", Path(folder) / "plans.json"
         asked.write_text(json.dumps(jobs))
-        command = [str(options.nnunet_python), "-c", ORACLE, str(asked), str(answered)]
+        command = [str(python), "-c", ORACLE, str(asked), str(answered)]
         subprocess.run(command, check=True)
         theirs = json.loads(answered.read_text())
         for job, plan in zip(jobs, theirs, strict=True):

@@ -1,9 +1,9 @@
 """What a training iteration costs, and on what: ours, and the same network as nnU-Net runs it.
 
-    python benchmarks/training.py DATASET --workspace W [--iterations 5] [--nnunet PYTHON]
+    python benchmarks/training.py DATASET --workspace W [--nnunet-environment FOLDER]
 
 Prepares the workspace as `unet-mic train` would, then times each part of an iteration of
-fold 0. With ``--nnunet`` (a Python that has nnunetv2 2.8.1) the same plan's network is
+fold 0. With ``--nnunet-environment`` the same plan's network is
 built by dynamic_network_architectures there and timed forward and backward with the
 default allocator, in float32, as nnU-Net runs it on a CPU. Prints seconds per iteration,
 ratios and peak memory.
@@ -18,6 +18,8 @@ import sys
 import time
 from itertools import pairwise
 from pathlib import Path
+
+from nnunet_environment import nnunet_python
 
 NNUNET_SIDE = """
 import json, resource, sys, time
@@ -53,12 +55,13 @@ def main() -> None:
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--configuration", default="3d_fullres")
     parser.add_argument("--iterations", type=int, default=5)
-    parser.add_argument("--nnunet", type=Path, help="a Python that has nnunetv2")
+    parser.add_argument("--nnunet-environment", type=Path, help="made where it is missing")
     options = parser.parse_args()
     ours, facts = time_ours(options)
     show("napari-unet-mic", ours)
-    if options.nnunet:
-        words = [options.nnunet, "-c", NNUNET_SIDE, json.dumps(facts)]
+    if options.nnunet_environment:
+        python = nnunet_python(options.nnunet_environment.absolute())
+        words = [python, "-c", NNUNET_SIDE, json.dumps(facts)]
         done = subprocess.run(words, check=True, capture_output=True, text=True)
         theirs = json.loads(done.stdout)
         columns = ("forward", "backward", "optimizer")
