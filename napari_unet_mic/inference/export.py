@@ -1,8 +1,9 @@
 """Logits on the network's grid in, labels (and probabilities) on the source's grid out.
 
-Logits are resampled to the shape after cropping, a few planes at a time; the class with
-the largest wins; the box goes back into the uncropped volume (background outside), and
-the axes into the source's order.
+Logits come a few planes at a time, are resampled to the shape after cropping, and the class
+with the largest wins; the box goes back into the uncropped volume (background outside), and the
+axes into the source's order. Logits of the whole volume never exist on the source's grid, nor
+need they exist on the network's. What comes on a device is resampled and decided there.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from napari_unet_mic.data.volume import Volume
 from napari_unet_mic.errors import GridMismatch
 from napari_unet_mic.planning.plan import Configuration, Plan
 from napari_unet_mic.preprocessing.pipeline import Properties, resampling_options
-from napari_unet_mic.preprocessing.resample import resample_logits
+from napari_unet_mic.preprocessing.resample import LogitGrid
+from napari_unet_mic.preprocessing.spline import AxisOperator
 
 Logits = NDArray[np.float32] | torch.Tensor
 
-_SLAB_BYTES = 64 * 2**20
+_SLAB_BYTES = {"cpu": 64 * 2**20, "cuda": 512 * 2**20}
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,120 @@ class SourceResult:
 
     labels: NDArray[Any]
     probabilities: NDArray[np.float32] | None
+
+
+class LabelExport:
+    """Takes logits plane by plane and makes labels of them on the source's grid.
+
+    Parameters
+    ----------
+    properties
+        How the case came onto the network's grid.
+    n_classes
+        Channels of the logits, K.
+    probabilities
+        Also keep the softmax of the resampled logits, 1 for the background outside the box
+        (K float32 numbers a voxel).
+
+    Notes
+    -----
+    nnU-Net's `convert_predicted_logits_to_segmentation_with_correct_shape`; the labels are the
+    same whether or not probabilities are asked for.
+    """
+
+    def __init__(
+        self,
+        properties: Properties,
+        plan: Plan,
+        configuration: Configuration,
+        n_classes: int,
+        *,
+        probabilities: bool = False,
+    ) -> None:
+        self._backward = plan.transpose_backward
+        self._grid = LogitGrid.between(
+            properties.shape,
+            properties.shape_after_crop,
+            properties.target_spacing_mm,
+            properties.spacing_mm,
+            **resampling_options(configuration, "probabilities"),
+        )
+        dtype = np.uint8 if n_classes <= 256 else np.uint16
+        self._labels = np.zeros(properties.shape_before, dtype=dtype)
+        self._inside = self._labels[properties.box.slices]
+        self._shares: NDArray[np.float32] | None = None
+        if probabilities:
+            self._shares = np.zeros((n_classes, *properties.shape_before), dtype=np.float32)
+            self._shares[0] = 1
+            self._shares_inside = self._shares[(slice(None), *properties.box.slices)]
+        self._seen = self._made = 0
+        self._held: torch.Tensor | None = None  # the last planes seen, for output still to come
+
+    def add(self, planes: Logits) -> None:
+        """Take the next planes (K, n, y, x), of any float type and on any device."""
+        if not isinstance(planes, torch.Tensor):
+            planes = torch.from_numpy(planes)
+        before = self._seen
+        self._seen += planes.shape[1]
+        for start, stop in self._slabs(self._grid.ready(self._seen), planes):
+            lower, upper = self._grid.needs(start, stop)
+            slab = self._between(lower, upper, planes, before)
+            self._write(start, stop, self._resampled(slab, start, stop))
+        self._made = self._grid.ready(self._seen)
+        self._hold(planes, before)
+
+    def result(self) -> SourceResult:
+        """Return the labels, and the probabilities that were asked for, when all planes are in."""
+        assert self._made == self._grid.new_shape[0], "planes are missing"
+        backward = self._backward
+        labels = np.ascontiguousarray(self._labels.transpose(backward))
+        if self._shares is None:
+            return SourceResult(labels, None)
+        return SourceResult(labels, self._shares.transpose(0, *(axis + 1 for axis in backward)))
+
+    def _slabs(self, ready: int, planes: torch.Tensor) -> Iterator[tuple[int, int]]:
+        """Output planes that can be made now, a bounded number of bytes at a time."""
+        plane_bytes = 4 * len(planes) * math.prod(self._grid.new_shape[1:])
+        most = _SLAB_BYTES.get(planes.device.type, _SLAB_BYTES["cpu"])
+        at_once = max(1, most // plane_bytes)
+        for start in range(self._made, ready, at_once):
+            yield start, min(start + at_once, ready)
+
+    def _between(self, lower: int, upper: int, planes: torch.Tensor, before: int) -> torch.Tensor:
+        """Planes ``lower:upper`` of those held and those that just came."""
+        if lower >= before:
+            return planes[:, lower - before : upper - before]
+        assert self._held is not None
+        held = self._held[:, self._held.shape[1] - (before - lower) :]
+        return torch.cat([held, planes[:, : upper - before]], dim=1)
+
+    def _hold(self, planes: torch.Tensor, before: int) -> None:
+        """Keep the planes that output planes still to come are made of."""
+        if self._made == self._grid.new_shape[0]:
+            self._held = None
+            return
+        lower, _ = self._grid.needs(self._made, self._made + 1)
+        if lower >= self._seen:
+            self._held = None
+        else:
+            self._held = self._between(lower, self._seen, planes, before).clone()
+
+    def _resampled(self, slab: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        slab = slab.float()
+        if self._grid.changes_nothing:
+            return slab
+        if slab.device.type == "cpu":
+            return torch.from_numpy(self._grid.resample(slab.numpy(), start, stop))
+        return resample_on_device(slab, self._grid, start, stop)
+
+    def _write(self, start: int, stop: int, slab: torch.Tensor) -> None:
+        """Decide the classes of output planes (K, n, y, x)."""
+        if slab.device.type == "cpu":
+            self._inside[start:stop] = winning_class(slab.numpy())
+        else:
+            self._inside[start:stop] = winning_class_on_device(slab).cpu().numpy()
+        if self._shares is not None:
+            self._shares_inside[:, start:stop] = torch.softmax(slab, dim=0).cpu().numpy()
 
 
 def labels_on_source_grid(
@@ -67,41 +183,10 @@ def to_source_grid(
     *,
     probabilities: bool = False,
 ) -> SourceResult:
-    """Bring logits back onto the source's grid.
-
-    Parameters
-    ----------
-    logits
-        float32 (K, z, y, x) on the network's grid.
-    properties
-        How the case came onto that grid.
-    probabilities
-        Also give the softmax of the resampled logits, 1 for the background outside the box.
-
-    Notes
-    -----
-    nnU-Net's `convert_predicted_logits_to_segmentation_with_correct_shape`; the labels
-    are the same whether or not probabilities are asked for.
-    """
-    if isinstance(logits, torch.Tensor):
-        logits = logits.numpy()
-    n_classes = len(logits)
-    labels = np.zeros(properties.shape_before, dtype=np.uint8 if n_classes <= 256 else np.uint16)
-    inside = labels[properties.box.slices]
-    shares = None
-    if probabilities:
-        shares = np.zeros((n_classes, *properties.shape_before), dtype=np.float32)
-        shares[0] = 1
-    for rows, slab in _slabs(logits, properties, configuration):
-        inside[rows] = winning_class(slab)
-        if shares is not None:
-            box = shares[(slice(None), *properties.box.slices)]
-            box[:, rows] = torch.softmax(torch.from_numpy(slab), dim=0).numpy()
-    backward = plan.transpose_backward
-    return SourceResult(
-        np.ascontiguousarray(labels.transpose(backward)),
-        None if shares is None else shares.transpose(0, *(axis + 1 for axis in backward)),
-    )
+    """Bring the logits (K, z, y, x) of a whole image back; parameters as `LabelExport`'s."""
+    export = LabelExport(properties, plan, configuration, len(logits), probabilities=probabilities)
+    export.add(logits)
+    return export.result()
 
 
 def winning_class(logits: NDArray[np.float32]) -> NDArray[np.uint16]:
@@ -118,27 +203,33 @@ def winning_class(logits: NDArray[np.float32]) -> NDArray[np.uint16]:
     return winner
 
 
-def _slabs(
-    logits: NDArray[np.float32], properties: Properties, configuration: Configuration
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Planes of the resampled logits (K, rows, y, x), a bounded number of bytes at a time."""
-    shape = properties.shape_after_crop
-    options = resampling_options(configuration, "probabilities")
-    plane_bytes = 4 * len(logits) * math.prod(shape[1:])
-    at_once = max(1, _SLAB_BYTES // plane_bytes)
-    for start in range(0, shape[0], at_once):
-        rows = slice(start, min(start + at_once, shape[0]))
-        if tuple(logits.shape[1:]) == shape:
-            yield rows, logits[:, rows]
-            continue
-        yield (
-            rows,
-            resample_logits(
-                logits,
-                shape,
-                properties.target_spacing_mm,
-                properties.spacing_mm,
-                rows=rows,
-                **options,
-            ),
-        )
+def winning_class_on_device(logits: torch.Tensor) -> torch.Tensor:
+    """`winning_class` in torch: int16 on the logits' device."""
+    winner = torch.zeros(logits.shape[1:], dtype=torch.int16, device=logits.device)
+    best = logits[0].clone()
+    for value in range(1, len(logits)):
+        winner.masked_fill_(logits[value] > best, value)
+        torch.maximum(best, logits[value], out=best)
+    return winner
+
+
+def resample_on_device(
+    planes: torch.Tensor, grid: LogitGrid, start: int, stop: int
+) -> torch.Tensor:
+    """`LogitGrid.resample` where the planes (K, n, y, x) are: one matrix product an axis."""
+    along, rows, columns = grid.operators
+    along = along.rows(start, stop)
+    planes = _along(planes, 3, columns)
+    planes = _along(planes, 2, rows)
+    return _along(planes, 1, along.shifted(*along.needs))
+
+
+def _along(planes: torch.Tensor, axis: int, operator: AxisOperator) -> torch.Tensor:
+    if operator.is_identity:
+        return planes
+    if operator.is_selection:
+        index = torch.from_numpy(operator.lower).to(planes.device)
+        return planes.index_select(axis, index)
+    matrix = torch.from_numpy(operator.dense()).to(planes.device)
+    product: torch.Tensor = torch.tensordot(planes, matrix, dims=([axis], [1]))
+    return product.movedim(-1, axis)

@@ -20,9 +20,14 @@ from numpy.typing import NDArray
 from napari_unet_mic.data.volume import Volume
 from napari_unet_mic.errors import BadCheckpoint, ChannelMismatch, NotYet
 from napari_unet_mic.inference.batch import BatchSummary, CaseEvent, predict_files
-from napari_unet_mic.inference.export import to_source_grid
+from napari_unet_mic.inference.export import LabelExport
 from napari_unet_mic.inference.precision import choose_device, choose_precision
-from napari_unet_mic.inference.sliding_window import Progress, ShouldStop, predict_logits
+from napari_unet_mic.inference.sliding_window import (
+    Progress,
+    ShouldStop,
+    finished_planes,
+    predict_logits,
+)
 from napari_unet_mic.network.build import build_network, check_weights
 from napari_unet_mic.network.checkpoint import (
     Fold,
@@ -72,9 +77,7 @@ class Predictor:
     precision: torch.dtype
     mirror_axes: tuple[int, ...]
     sentences: tuple[str, ...]
-    _network: UNet = field(repr=False)
-    _weights: tuple[Mapping[str, torch.Tensor], ...] = field(repr=False)
-    _loaded: int = field(default=-1, repr=False)
+    _networks: tuple[UNet, ...] = field(repr=False)
 
     @classmethod
     def open(
@@ -122,16 +125,18 @@ class Predictor:
         configuration = model.plan.configuration(name)
         if configuration.previous_stage:
             raise NotYet(f"predicting with {name}, a cascade's second stage,")
-        network = build_network(
-            configuration, n_channels, n_classes, deep_supervision=False, initialize=False
-        )
-        weights = tuple(plain_names(one["network_weights"]) for one in loaded)
-        for fold_weights, file in zip(weights, files, strict=True):
-            check_weights(configuration, fold_weights, n_channels, n_classes, thing=str(file))
+        networks = []
+        for one, file in zip(loaded, files, strict=True):
+            weights = plain_names(one["network_weights"])
+            check_weights(configuration, weights, n_channels, n_classes, thing=str(file))
+            network = build_network(
+                configuration, n_channels, n_classes, deep_supervision=False, initialize=False
+            )
+            network.load_state_dict(weights, assign=True)
+            networks.append(network.to(torch_device).eval())
         allowed = loaded[0].get("inference_allowed_mirroring_axes") or ()
         on = mirroring if mirroring is not None else torch_device.type != "cpu"
         axes = tuple(int(axis) for axis in allowed) if on else ()
-        network.eval()
         return cls(
             model,
             configuration,
@@ -145,19 +150,18 @@ class Predictor:
                 precision_sentence,
                 _mirroring_sentence(mirroring, axes, len(allowed), torch_device),
             ),
-            network,
-            weights,
+            tuple(networks),
         )
 
     @property
     def n_channels(self) -> int:
         """Channels an image must have."""
-        return self._network.n_channels
+        return self._networks[0].n_channels
 
     @property
     def n_classes(self) -> int:
         """Classes that are predicted, background included."""
-        return self._network.n_classes
+        return self._networks[0].n_classes
 
     def predict(
         self,
@@ -189,21 +193,33 @@ class Predictor:
             `should_stop` said so.
         """
         self.check_channels(image)
-        seconds: dict[str, float] = {}
+        seconds = dict.fromkeys(("prepare", "network", "export"), 0.0)
         with _timed(seconds, "prepare"):
             prepared = prepare(image, None, self.model.plan, self.configuration)
-        with _timed(seconds, "network"):
-            logits = self.logits(
-                torch.from_numpy(prepared.data), progress=progress, should_stop=should_stop, say=say
-            )
+        export = LabelExport(
+            prepared.properties,
+            self.model.plan,
+            self.configuration,
+            self.n_classes,
+            probabilities=probabilities,
+        )
+        planes = finished_planes(
+            self._networks,
+            torch.from_numpy(prepared.data),
+            progress=progress,
+            should_stop=should_stop,
+            say=say,
+            **self._options,
+        )
+        while True:
+            with _timed(seconds, "network"):
+                finished = next(planes, None)
+            if finished is None:
+                break
+            with _timed(seconds, "export"):
+                export.add(finished)
         with _timed(seconds, "export"):
-            result = to_source_grid(
-                logits,
-                prepared.properties,
-                self.model.plan,
-                self.configuration,
-                probabilities=probabilities,
-            )
+            result = export.result()
         return Prediction(result.labels, result.probabilities, seconds)
 
     def check_channels(self, image: Volume) -> None:
@@ -218,7 +234,6 @@ class Predictor:
                 "ending in _0000, _0001, …",
             )
 
-    @torch.no_grad()
     def logits(
         self,
         data: torch.Tensor,
@@ -228,36 +243,25 @@ class Predictor:
         say: Callable[[str], None] | None = None,
     ) -> torch.Tensor:
         """Logits (K, z, y, x) of a prepared image (C, z, y, x), averaged over the folds."""
-        n = len(self._weights)
-        mean: torch.Tensor | None = None
-        for index in range(n):
-            self._use_fold(index)
+        return predict_logits(
+            self._networks,
+            data,
+            progress=progress,
+            should_stop=should_stop,
+            say=say,
+            **self._options,
+        )
 
-            def tell(done: int, total: int, before: int = index) -> None:
-                if progress:
-                    progress(before * total + done, n * total)
-
-            found = predict_logits(
-                self._network,
-                data,
-                self.configuration.patch_size,
-                self.n_classes,
-                mirror_axes=self.mirror_axes,
-                device=self.device,
-                precision=self.precision,
-                progress=tell,
-                should_stop=should_stop,
-                say=say,
-            )
-            mean = found if mean is None else mean.add_(found)
-        assert mean is not None
-        return mean.div_(n) if n > 1 else mean
-
-    def _use_fold(self, index: int) -> None:
-        if self._loaded != index:
-            self._network.load_state_dict(self._weights[index], assign=True)
-            self._network.to(self.device)
-            self._loaded = index
+    @property
+    def _options(self) -> dict[str, Any]:
+        """What the sliding window needs to know of the model."""
+        return {
+            "patch_size": self.configuration.patch_size,
+            "n_classes": self.n_classes,
+            "mirror_axes": self.mirror_axes,
+            "device": self.device,
+            "precision": self.precision,
+        }
 
 
 def _chosen_folds(
@@ -308,4 +312,4 @@ def _mirroring_sentence(
 def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    seconds[stage] = time.perf_counter() - start
+    seconds[stage] += time.perf_counter() - start

@@ -1,9 +1,10 @@
-"""Tiles: a prepared image in, logits of the same size out.
+"""The sliding window: a prepared image in, logits of the same size out, a few planes at a time.
 
-The image is padded with zeros to at least one patch (centred) and covered with patches that
-overlap by half. Where they overlap, logits are averaged with Gaussian weights that
-trust a patch's centre. *Mirroring* averages the logits of the patch and its mirror images.
-Sums are float32. A 2-D network goes through the slices, several at a time.
+Tiles go through the network along the first axis; planes that no later tile touches are
+finished and leave at once, so the logits of the whole volume need never exist together.
+Where tiles overlap, logits are averaged with the weights of `tiles`. *Mirroring* averages the
+logits of a tile and its mirror images; several folds' networks are averaged alike. A 2-D
+network goes through the slices, several at a time.
 """
 
 from __future__ import annotations
@@ -14,25 +15,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 from torch import nn
 
 from napari_unet_mic.errors import BadInput, Cancelled
+from napari_unet_mic.inference.tiles import Tiling
 
 Progress = Callable[[int, int], None]
 ShouldStop = Callable[[], bool]
+Networks = nn.Module | Sequence[nn.Module]
 
-_SIGMA = 1 / 8  # of the patch
-# voxels of the slices that go through a 2-D network together
-_SLICE_VOXELS = {"cpu": 2**17, "cuda": 2**21, "mps": 2**20}
+# voxels that go through the network together: slices of a 2-D one, mirror images of a tile
+_VOXELS_AT_ONCE = {"cpu": 2**17, "cuda": 2**21, "mps": 2**20}
 
 
 @torch.no_grad()
-def predict_logits(
-    network: nn.Module,
+def finished_planes(
+    networks: Networks,
     data: torch.Tensor,
     patch_size: Sequence[int],
     n_classes: int,
@@ -40,17 +39,19 @@ def predict_logits(
     mirror_axes: Sequence[int] = (),
     device: torch.device | str = "cpu",
     precision: torch.dtype = torch.float32,
+    sums: torch.dtype = torch.float32,
     step: float = 0.5,
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
     say: Callable[[str], None] | None = None,
-) -> torch.Tensor:
-    """Predict the logits of a prepared image by sliding a window over it.
+) -> Iterator[torch.Tensor]:
+    """Give the logits of a prepared image plane by plane, each as soon as it is final.
 
     Parameters
     ----------
-    network
-        On `device`, in eval mode; gives one tensor of logits (no deep supervision).
+    networks
+        One, or those of several folds (their logits are averaged); on `device`, in eval
+        mode, each giving one tensor of logits (no deep supervision).
     data
         Image (C, z, y, x) on the network's grid, on the CPU.
     patch_size
@@ -61,6 +62,8 @@ def predict_logits(
         Spatial axes of the network (0 is its first) along which to mirror; 2^n passes.
     precision
         float32, or bfloat16 or float16 for autocast.
+    sums
+        What tiles are added up in: float32, or float16 for half the memory.
     step
         Largest distance of neighbouring patches, in patches.
     progress, should_stop
@@ -68,10 +71,11 @@ def predict_logits(
     say
         Told in a sentence when the device's memory does not hold the sums.
 
-    Returns
-    -------
+    Yields
+    ------
     torch.Tensor
-        float32 logits (K, z, y, x), on the CPU.
+        Logits (K, n, y, x) of the next n planes, in order; together they are the image's. They
+        are valid until the next are asked for.
 
     Raises
     ------
@@ -82,161 +86,108 @@ def predict_logits(
 
     Notes
     -----
-    nnU-Net's `predict_sliding_window_return_logits`, except that it sums in float16.
+    nnU-Net's `predict_sliding_window_return_logits`, except that it sums whole volumes in
+    float16. Here memory holds the sums of one patch's depth: K x patch x y x x numbers.
     """
+    several = (networks,) if isinstance(networks, nn.Module) else tuple(networks)
     device = torch.device(device)
     tiling = Tiling.of(data.shape[1:], patch_size, step)
-    slices_at_once = max(1, _SLICE_VOXELS.get(device.type, 2**17) // math.prod(patch_size))
-
-    def run(sums_on: torch.device) -> torch.Tensor:
-        passes = _Passes(network, device, precision, tuple(mirror_axes), should_stop)
-        return _accumulate(passes, data, tiling, n_classes, sums_on, slices_at_once, progress)
-
-    try:
-        return run(device)
-    except RuntimeError as error:
-        if device.type == "cpu" or not _is_out_of_memory(error):
-            raise
-    _empty_cache(device)
-    if say:
-        say(f"The memory of {device} does not hold the whole volume's logits: summing on the CPU.")
-    try:
-        return run(torch.device("cpu"))
-    except RuntimeError as error:
-        if not _is_out_of_memory(error):
-            raise
-        raise BadInput(
-            f"device {device}",
-            expected=f"memory for one patch of {tuple(patch_size)} voxels",
-            got="out of memory",
-            advice="close what else uses it, or predict on the CPU (--device cpu)",
-        ) from error
+    at_once = max(1, _VOXELS_AT_ONCE.get(device.type, 2**17) // math.prod(patch_size))
+    make = _planes_of_slices if len(tiling.patch) == 2 else _planes_of_tiles
+    for sums_on in dict.fromkeys((device, torch.device("cpu"))):
+        passes = _Passes(several, device, precision, tuple(mirror_axes), should_stop, at_once)
+        planes = make(passes, data, tiling, n_classes, sums_on, sums, progress)
+        try:
+            first = next(planes)
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            if sums_on.type == "cpu":
+                raise _too_small(device, tiling) from error
+            _empty_cache(device)
+            if say:
+                say(
+                    f"The memory of {device} does not hold the logits of a patch's depth: "
+                    "summing on the CPU."
+                )
+            continue
+        yield first
+        yield from planes
+        return
 
 
-@dataclass(frozen=True)
-class AxisTiles:
-    """Where patches start along one axis, and how much each voxel of each counts.
+def predict_logits(
+    networks: Networks,
+    data: torch.Tensor,
+    patch_size: Sequence[int],
+    n_classes: int,
+    **options: object,
+) -> torch.Tensor:
+    """Predict all logits of a prepared image: float32 (K, z, y, x), on the CPU.
 
-    The weights of all patches at one voxel sum to 1.
+    Parameters, errors and notes are those of `finished_planes`.
     """
-
-    starts: tuple[int, ...]
-    weights: NDArray[np.float32]  # (tiles, patch)
-
-    @classmethod
-    def of(cls, size: int, patch: int, step: float = 0.5) -> AxisTiles:
-        """Cover an axis of `size` voxels (at least `patch`)."""
-        starts = window_starts(size, patch, step)
-        profile = gaussian_profile(patch)
-        total = np.zeros(size)
-        for start in starts:
-            total[start : start + patch] += profile
-        weights = [profile / total[start : start + patch] for start in starts]
-        return cls(starts, np.asarray(weights, dtype=np.float32))
+    logits = torch.empty((n_classes, *data.shape[1:]), dtype=torch.float32)
+    done = 0
+    planes = finished_planes(networks, data, patch_size, n_classes, **options)  # type: ignore[arg-type]
+    for part in planes:
+        logits[:, done : done + part.shape[1]] = part
+        done += part.shape[1]
+    return logits
 
 
-@dataclass(frozen=True)
-class Tiling:
-    """The tiles of a volume: axes of the network's patch, and the padding before and after.
-
-    `shape` is the padded (z, y, x); `inner` the place of the image in it.
-    """
-
-    shape: tuple[int, ...]
-    inner: tuple[slice, ...]
-    axes: tuple[AxisTiles, ...]
-    patch: tuple[int, ...]
-
-    @classmethod
-    def of(cls, shape: Sequence[int], patch_size: Sequence[int], step: float = 0.5) -> Tiling:
-        """Tile an image of (z, y, x) voxels; a 2-D patch tiles y and x."""
-        patch = tuple(patch_size)
-        least = (1,) * (len(shape) - len(patch)) + patch
-        padded = tuple(max(n, p) for n, p in zip(shape, least, strict=True))
-        below = [(p - n) // 2 for n, p in zip(shape, padded, strict=True)]
-        inner = tuple(slice(b, b + n) for b, n in zip(below, shape, strict=True))
-        axes = tuple(
-            AxisTiles.of(n, p, step) for n, p in zip(padded[-len(patch) :], patch, strict=True)
-        )
-        return cls(padded, inner, axes, patch)
-
-    @property
-    def is_single(self) -> bool:
-        """Whether one patch holds every slice or the whole volume."""
-        return all(len(axis.starts) == 1 for axis in self.axes)
-
-    def __iter__(self) -> Iterator[tuple[tuple[slice, ...], torch.Tensor]]:
-        """Give each tile's place along the patch's axes and its weights (*patch)."""
-        for index in itertools.product(*(range(len(axis.starts)) for axis in self.axes)):
-            place = tuple(
-                slice(axis.starts[i], axis.starts[i] + p)
-                for axis, i, p in zip(self.axes, index, self.patch, strict=True)
-            )
-            weights = torch.ones((), dtype=torch.float32)
-            for axis, i in zip(self.axes, index, strict=True):
-                weights = weights[..., None] * torch.from_numpy(axis.weights[i])
-            yield place, weights
-
-    def __len__(self) -> int:
-        """Tiles per slice (2-D) or in all (3-D)."""
-        return math.prod(len(axis.starts) for axis in self.axes)
-
-
-def window_starts(size: int, patch: int, step: float = 0.5) -> tuple[int, ...]:
-    """First voxels of the patches along an axis: evenly spread, at most `step` patches apart.
-
-    Notes
-    -----
-    nnU-Net's `compute_steps_for_sliding_window`: 110 voxels with patches of 64 give 0, 23, 46.
-    """
-    n = math.ceil((size - patch) / (patch * step)) + 1
-    if n == 1:
-        return (0,)
-    # halves go to the even neighbour, as numpy rounds
-    return tuple(round((size - patch) / (n - 1) * i) for i in range(n))
-
-
-def gaussian_profile(patch: int) -> NDArray[np.float64]:
-    """How much the voxels along one axis of a patch count: a Gaussian of sigma patch / 8.
-
-    Notes
-    -----
-    nnU-Net blurs a single voxel at patch // 2, scales the peak to 10 and lifts zeros to
-    the smallest value. The blur is separable, so a patch's weights are the product of
-    one profile per axis; the scale cancels when weights are normalised.
-    """
-    point = np.zeros(patch)
-    point[patch // 2] = 1
-    profile = gaussian_filter1d(point, patch * _SIGMA, mode="constant", cval=0)
-    profile /= profile.max()
-    profile[profile == 0] = profile[profile > 0].min()
-    return np.asarray(profile, dtype=np.float64)
-
-
-@dataclass(frozen=True)
+@dataclass
 class _Passes:
-    """The network applied to a tile and its mirror images."""
+    """The networks applied to tiles and their mirror images.
 
-    network: nn.Module
+    `at_once` images go through a network together; fewer when the memory is short.
+    """
+
+    networks: tuple[nn.Module, ...]
     device: torch.device
     precision: torch.dtype
     mirror_axes: tuple[int, ...]
     should_stop: ShouldStop | None
+    at_once: int
 
-    def __call__(self, tile: torch.Tensor) -> torch.Tensor:
+    def __call__(self, tiles: torch.Tensor) -> torch.Tensor:
         """Image (B, C, *patch) in, float32 logits (B, K, *patch) on the device out."""
-        tile = tile.to(self.device)
-        logits = self._forward(tile)
+        tiles = tiles.to(self.device)
         turns = [
             [axis + 2 for axis in axes]
-            for n in range(len(self.mirror_axes))
-            for axes in itertools.combinations(self.mirror_axes, n + 1)
+            for n in range(len(self.mirror_axes) + 1)
+            for axes in itertools.combinations(self.mirror_axes, n)
         ]
-        for axes in turns:
-            logits += self._forward(tile.flip(axes)).flip(axes)
-        return logits.div_(len(turns) + 1) if turns else logits
+        total: torch.Tensor | None = None
+        while turns:
+            n = max(1, self.at_once // len(tiles))
+            now, turns = turns[:n], turns[n:]
+            batch = torch.cat([tiles.flip(axes) for axes in now]) if now != [[]] else tiles
+            for network in self.networks:
+                logits = self._forward(network, batch)  # (turns * B, K, *patch)
+                for axes, part in zip(now, torch.split(logits, len(tiles)), strict=True):
+                    turned = part.flip(axes) if axes else part
+                    total = turned if total is None else total.add_(turned)
+        assert total is not None
+        return total.div_(len(self.networks) * 2 ** len(self.mirror_axes))
 
-    def _forward(self, tile: torch.Tensor) -> torch.Tensor:
+    def _forward(self, network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+        """Logits of a batch; in smaller groups when the device's memory does not hold it whole."""
+        parts = []
+        while len(batch):
+            group = batch[: self.at_once]
+            try:
+                parts.append(self._once(network, group))
+            except RuntimeError as error:
+                if len(group) == 1 or not _is_out_of_memory(error):
+                    raise
+                _empty_cache(self.device)
+                self.at_once = len(group) // 2
+            else:
+                batch = batch[len(group) :]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _once(self, network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
         if self.should_stop and self.should_stop():
             raise Cancelled("the prediction")
         exact = self.precision == torch.float32
@@ -246,53 +197,112 @@ class _Passes:
             else nullcontext(),
             nullcontext() if exact else torch.autocast(self.device.type, dtype=self.precision),
         ):
-            logits: torch.Tensor = self.network(tile)
-        return logits.float()
+            return network(batch).float()  # type: ignore[no-any-return]
 
 
-def _accumulate(
+def _planes_of_tiles(
     passes: _Passes,
     data: torch.Tensor,
     tiling: Tiling,
     n_classes: int,
     sums_on: torch.device,
-    slices_at_once: int,
+    dtype: torch.dtype,
     progress: Progress | None,
-) -> torch.Tensor:
-    """Sum the weighted logits of all tiles: (K, z, y, x) on the CPU."""
+) -> Iterator[torch.Tensor]:
+    """One row of tiles after the other along z; what lies before the next row is finished."""
     data = _padded(data, tiling).to(sums_on)  # (C, z, y, x)
-    is_2d = len(tiling.patch) == 2
-    n_slices = data.shape[1] if is_2d else 1
-    done, total = 0, len(tiling) * n_slices
-    sums = torch.zeros((n_classes, *tiling.shape), dtype=torch.float32, device=sums_on)
-    for place, weights in tiling:
-        weights = weights.to(sums_on)
-        for first in range(0, n_slices, slices_at_once):
-            if is_2d:
-                planes = slice(first, first + slices_at_once)
-                where = (slice(None), planes, *place)
-                tile = data[where].transpose(0, 1)  # (B, C, y, x)
-                logits = passes(tile.contiguous()).transpose(0, 1)  # (K, B, y, x)
-            else:
-                where = (slice(None), *place)
-                logits = passes(data[where][None].contiguous())[0]  # (K, z, y, x)
+    depth, total, done = tiling.patch[0], len(tiling), 0
+    inside = tiling.inner[0]
+    starts = tiling.axes[0].starts
+    sums: torch.Tensor | None = None  # (K, depth, y, x): planes from the row's start on
+    for index, start in enumerate(starts):
+        for place, weights in tiling.row(index):
+            logits = passes(data[(slice(None), *place)][None].contiguous())[0]  # (K, *patch)
             if tiling.is_single:
-                sums[where] = logits
+                sums = logits
             else:
-                sums[where].addcmul_(logits.to(sums_on), weights)
-            done += min(slices_at_once, n_slices - first)
+                if sums is None:
+                    shape = (n_classes, depth, *tiling.shape[1:])
+                    sums = torch.zeros(shape, dtype=dtype, device=sums_on)
+                _add(sums[(slice(None), slice(None), *place[1:])], logits, weights)
+            done += 1
             if progress:
                 progress(done, total)
-    return sums[(slice(None), *tiling.inner)].cpu()
+        assert sums is not None
+        is_last = index == len(starts) - 1
+        n = depth if is_last else starts[index + 1] - start
+        first, last = max(start, inside.start), min(start + n, inside.stop)
+        yield sums[(slice(None), slice(first - start, last - start), *tiling.inner[1:])]
+        if not is_last:
+            _forget(sums, n)
+
+
+def _add(sums: torch.Tensor, logits: torch.Tensor, weights: torch.Tensor) -> None:
+    """Add weighted logits, wherever and in whatever type the sums are."""
+    weights = weights.to(logits.device)
+    if sums.device == logits.device and sums.dtype == logits.dtype:
+        sums.addcmul_(logits, weights)
+    else:
+        sums.add_(logits.mul_(weights).to(sums.device, sums.dtype))
+
+
+def _forget(sums: torch.Tensor, n: int) -> None:
+    """Move planes n, n + 1, … to the front and put zeros behind them."""
+    kept = sums.shape[1] - n
+    for plane in range(kept):  # one by one: the two ranges overlap
+        sums[:, plane] = sums[:, plane + n]
+    sums[:, kept:] = 0
+
+
+def _planes_of_slices(
+    passes: _Passes,
+    data: torch.Tensor,
+    tiling: Tiling,
+    n_classes: int,
+    sums_on: torch.device,
+    dtype: torch.dtype,
+    progress: Progress | None,
+) -> Iterator[torch.Tensor]:
+    """Some slices after the other, each group finished when its tiles are."""
+    n_slices, at_once = data.shape[1], passes.at_once
+    done, total = 0, len(tiling) * n_slices
+    for first in range(0, n_slices, at_once):
+        planes = _padded(data[:, first : first + at_once], tiling).to(sums_on)
+        n = planes.shape[1]
+        shape = (n_classes, n, *tiling.shape[1:])
+        sums = torch.zeros(shape, dtype=dtype, device=sums_on)
+        for place, weights in tiling:
+            where = (slice(None), slice(None), *place)
+            tile = planes[where].transpose(0, 1).contiguous()  # (B, C, y, x)
+            logits = passes(tile).transpose(0, 1)  # (K, B, y, x)
+            if tiling.is_single:
+                sums = logits
+            else:
+                _add(sums[where], logits, weights)
+            done += n
+            if progress:
+                progress(done, total)
+        yield sums[(slice(None), slice(None), *tiling.inner[1:])]
 
 
 def _padded(data: torch.Tensor, tiling: Tiling) -> torch.Tensor:
-    """The image (C, z, y, x) with zeros around it up to the tiling's shape."""
-    if tuple(data.shape[1:]) == tiling.shape:
+    """The image (C, z, y, x), or some of its slices, with zeros around it as the tiling asks."""
+    shape = (*data.shape[: 4 - len(tiling.patch)], *tiling.shape[-len(tiling.patch) :])
+    if tuple(data.shape) == shape:
         return data
-    padded = data.new_zeros((data.shape[0], *tiling.shape))
-    padded[(slice(None), *tiling.inner)] = data
+    padded = data.new_zeros(shape)
+    inner = tiling.inner[-len(tiling.patch) :]
+    padded[(slice(None),) * (4 - len(inner)) + inner] = data
     return padded
+
+
+def _too_small(device: torch.device, tiling: Tiling) -> BadInput:
+    return BadInput(
+        f"device {device}",
+        expected=f"memory for one patch of {tiling.patch} voxels",
+        got="out of memory",
+        advice="close what else uses it, or predict on the CPU (--device cpu)",
+    )
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -14,6 +14,7 @@ few dozen planes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -148,23 +149,81 @@ def resample_logits(
     ndarray
         float32 (K, rows, y, x).
     """
+    grid = LogitGrid.between(
+        logits.shape[1:],
+        new_shape,
+        current_spacing_mm,
+        new_spacing_mm,
+        order=order,
+        order_z=order_z,
+        force_separate_z=force_separate_z,
+    )
     start, stop, _ = (rows or slice(None)).indices(new_shape[0])
-    shape = logits.shape[1:]
-    axis = coarse_axis(current_spacing_mm, new_spacing_mm, force_separate_z=force_separate_z)
-    orders = [order_z if a == axis else order for a in range(3)]
-    operators = [
-        axis_operator(n_in, n_out, o)
-        for n_in, n_out, o in zip(shape, new_shape, orders, strict=True)
-    ]
-    operators[0] = operators[0].rows(start, stop)
-    lower, upper = operators[0].needs if stop > start else (0, 0)
-    out = np.empty((len(logits), stop - start, *new_shape[1:]), dtype=np.float32)
-    if out.size == 0:
+    if stop <= start:
+        return np.empty((len(logits), 0, *new_shape[1:]), dtype=np.float32)
+    lower, upper = grid.needs(start, stop)
+    return grid.resample(logits[:, lower:upper], start, stop)
+
+
+@dataclass(frozen=True)
+class LogitGrid:
+    """How logits on one grid become logits on another, some planes at a time.
+
+    `operators` are those of the three axes.
+    """
+
+    operators: tuple[AxisOperator, AxisOperator, AxisOperator]
+
+    @classmethod
+    def between(
+        cls,
+        shape: Sequence[int],
+        new_shape: Sequence[int],
+        current_spacing_mm: Sequence[float],
+        new_spacing_mm: Sequence[float],
+        *,
+        order: int = 1,
+        order_z: int = 0,
+        force_separate_z: bool | None = None,
+    ) -> LogitGrid:
+        """From a shape (z, y, x) to a new one; the other parameters are `resample_logits`'s."""
+        coarse = coarse_axis(current_spacing_mm, new_spacing_mm, force_separate_z=force_separate_z)
+        along, rows, columns = (
+            axis_operator(n_in, n_out, order_z if axis == coarse else order)
+            for axis, (n_in, n_out) in enumerate(zip(shape, new_shape, strict=True))
+        )
+        return cls((along, rows, columns))
+
+    @property
+    def new_shape(self) -> tuple[int, int, int]:
+        """Size of the new grid."""
+        along, rows, columns = self.operators
+        return along.n_out, rows.n_out, columns.n_out
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether both grids are the same."""
+        return all(operator.is_identity for operator in self.operators)
+
+    def ready(self, n_planes: int) -> int:
+        """How many output planes can be made when the first `n_planes` planes are known."""
+        along = self.operators[0]
+        ends = along.lower + along.weights.shape[1]
+        return int(np.searchsorted(ends, n_planes, side="right"))
+
+    def needs(self, start: int, stop: int) -> tuple[int, int]:
+        """The half-open range of planes that output planes ``start:stop`` are made of."""
+        return self.operators[0].rows(start, stop).needs
+
+    def resample(self, planes: NDArray[Any], start: int, stop: int) -> FloatArray:
+        """Make output planes ``start:stop`` (K, n, y, x) of just the planes they need."""
+        along, rows, columns = self.operators
+        along = along.rows(start, stop)
+        operators = [along.shifted(*along.needs), rows, columns]
+        out = np.empty((len(planes), stop - start, *self.new_shape[1:]), dtype=np.float32)
+        for channel, target in zip(planes, out, strict=True):
+            _resample_volume(channel, target, operators, clip=False)
         return out
-    operators[0] = operators[0].shifted(lower, upper)
-    for channel, target in zip(logits, out, strict=True):
-        _resample_volume(channel[lower:upper], target, operators, clip=False)
-    return out
 
 
 def _operators(shape: Sequence[int], new_shape: Sequence[int], order: int) -> list[AxisOperator]:

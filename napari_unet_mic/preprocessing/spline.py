@@ -124,6 +124,13 @@ class AxisOperator:
         """The half-open range of input voxels that any output voxel reads."""
         return int(self.lower.min()), int(self.lower.max()) + self.weights.shape[1]
 
+    def dense(self) -> FloatArray:
+        """Return the whole matrix (n_out, n_in)."""
+        matrix = np.zeros((self.n_out, self.n_in), dtype=np.float32)
+        columns = self.lower[:, None] + np.arange(self.weights.shape[1])
+        matrix[np.arange(self.n_out)[:, None], columns] = self.weights
+        return matrix
+
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """The matrix cut into dense blocks along its band."""

@@ -11,12 +11,16 @@ from napari_unet_mic.data.volume import Volume
 from napari_unet_mic.errors import GridMismatch
 from napari_unet_mic.inference import export
 from napari_unet_mic.inference.export import (
+    LabelExport,
     labels_on_source_grid,
+    resample_on_device,
     to_source_grid,
     winning_class,
+    winning_class_on_device,
 )
 from napari_unet_mic.planning.plan import Plan, plan_of
 from napari_unet_mic.preprocessing.pipeline import prepare
+from napari_unet_mic.preprocessing.resample import LogitGrid
 
 TINY = Path(__file__).parents[1] / "network" / "tiny_plans.json"
 
@@ -75,7 +79,7 @@ def test_anisotropic_logits_are_resampled_in_plane_and_nearest_along_z(
     whole = labels_on_source_grid(logits, properties, plan, configuration, source)
     assert np.array_equal(whole[0, 0], [0, 0, 0, 0, 1, 1, 1, 1])
     assert np.array_equal(whole[:, 0, 7], [1, 1, 1, 2, 2, 2])
-    monkeypatch.setattr(export, "_SLAB_BYTES", 1)  # plane by plane
+    monkeypatch.setitem(export._SLAB_BYTES, "cpu", 1)  # plane by plane
     assert np.array_equal(
         labels_on_source_grid(logits, properties, plan, configuration, source), whole
     )
@@ -98,6 +102,7 @@ def test_another_volume_is_refused() -> None:
 def test_winning_class_is_argmax_with_ties_to_the_smallest() -> None:
     logits = np.array([[1, 3, 2, 0], [1, 3, 5, 0], [0, 4, 5, 1]], np.float32)
     assert winning_class(logits).tolist() == [0, 2, 1, 2]
+    assert winning_class_on_device(torch.from_numpy(logits)).tolist() == [0, 2, 1, 2]
 
 
 def test_three_hundred_classes_need_two_bytes() -> None:
@@ -111,3 +116,41 @@ def test_three_hundred_classes_need_two_bytes() -> None:
     labels = labels_on_source_grid(logits, properties, plan, configuration, source)
     assert labels.dtype == np.uint16
     assert (labels == 299).all()
+
+
+SPACINGS = {"same": (3, 1, 1), "finer": (1.7, 0.6, 0.8), "coarser": (4, 1.3, 1), "thick": (8, 1, 1)}
+
+
+@pytest.mark.parametrize("spacing", SPACINGS.values(), ids=SPACINGS)
+@pytest.mark.parametrize("transpose", [[0, 1, 2], [2, 0, 1]])
+def test_planes_in_any_portions_give_the_same_labels(
+    spacing: tuple[float, ...], transpose: list[int]
+) -> None:
+    plan = plan_with(transpose)
+    configuration = plan.configuration("3d_fullres")
+    rng = np.random.default_rng(0)
+    image = np.pad(rng.random((1, 9, 11, 10)).astype(np.float32) + 1, [(0, 0), *[(1, 2)] * 3])
+    properties = prepare(Volume.from_array(image, spacing_mm=spacing), None, plan, configuration)
+    logits = rng.standard_normal((4, *properties.properties.shape)).astype(np.float32)
+    arguments = (properties.properties, plan, configuration)
+    whole = to_source_grid(logits, *arguments, probabilities=True)
+    for portions in ([1] * logits.shape[1], [3, 0, 1, 100]):
+        export = LabelExport(*arguments, 4, probabilities=True)
+        start = 0
+        for n in portions:
+            export.add(logits[:, start : start + n].copy())
+            start += n
+        found = export.result()
+        assert np.array_equal(found.labels, whole.labels)
+        np.testing.assert_allclose(found.probabilities, whole.probabilities, atol=1e-6)
+
+
+@pytest.mark.parametrize("spacing", SPACINGS.values(), ids=SPACINGS)
+def test_device_resamples_as_numpy_does(spacing: tuple[float, ...]) -> None:
+    grid = LogitGrid.between((7, 9, 8), (10, 6, 12), (3, 1, 1), spacing)
+    logits = np.random.default_rng(0).standard_normal((3, 7, 9, 8)).astype(np.float32)
+    for start, stop in ((0, 10), (4, 7)):
+        lower, upper = grid.needs(start, stop)
+        planes = logits[:, lower:upper]
+        found = resample_on_device(torch.from_numpy(planes), grid, start, stop).numpy()
+        np.testing.assert_allclose(found, grid.resample(planes, start, stop), atol=1e-6)

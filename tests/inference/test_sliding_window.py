@@ -10,53 +10,8 @@ from torch import nn
 
 from napari_unet_mic.errors import BadInput, Cancelled
 from napari_unet_mic.inference import sliding_window
-from napari_unet_mic.inference.sliding_window import (
-    AxisTiles,
-    Tiling,
-    gaussian_profile,
-    predict_logits,
-    window_starts,
-)
-
-
-@pytest.mark.parametrize(
-    ("size", "patch", "starts"),
-    [
-        (110, 64, (0, 23, 46)),
-        (64, 64, (0,)),
-        (65, 64, (0, 1)),
-        (9, 4, (0, 2, 3, 5)),  # 1.67 and 3.33 rounded
-        (7, 4, (0, 2, 3)),  # 1.5 goes to the even neighbour
-    ],
-)
-def test_windows_start_where_nnunet_puts_them(
-    size: int, patch: int, starts: tuple[int, ...]
-) -> None:
-    assert window_starts(size, patch) == starts
-
-
-@pytest.mark.parametrize("patch", [1, 2, 5, 16, 40])
-def test_gaussian_profile_peaks_in_the_middle_and_is_never_zero(patch: int) -> None:
-    profile = gaussian_profile(patch)
-    assert profile.argmax() == patch // 2
-    assert profile.max() == 1
-    assert profile.min() > 0
-
-
-def test_weights_of_all_tiles_sum_to_one() -> None:
-    tiles = AxisTiles.of(110, 64)
-    total = np.zeros(110)
-    for start, weights in zip(tiles.starts, tiles.weights, strict=True):
-        total[start : start + 64] += weights
-    assert total == pytest.approx(np.ones(110), abs=1e-6)
-
-
-def test_small_image_is_padded_centred() -> None:
-    tiling = Tiling.of((3, 10), (4, 6))
-    assert tiling.shape == (4, 10)
-    assert tiling.inner == (slice(0, 3), slice(0, 10))  # the odd voxel comes after
-    assert not tiling.is_single
-    assert len(tiling) == 3
+from napari_unet_mic.inference.sliding_window import finished_planes, predict_logits
+from napari_unet_mic.inference.tiles import window_starts
 
 
 def network_of(ndim: int, n_channels: int = 1, n_classes: int = 3) -> nn.Module:
@@ -121,7 +76,7 @@ def test_logits_are_the_weighted_mean_of_all_tiles(
     patch: tuple[int, ...],
     mirror_axes: tuple[int, ...],
 ) -> None:
-    monkeypatch.setitem(sliding_window._SLICE_VOXELS, "cpu", 3 * 12 * 8)  # slices in groups of 3
+    monkeypatch.setitem(sliding_window._VOXELS_AT_ONCE, "cpu", 3 * 12 * 8)  # slices in groups of 3
     data = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     network = network_of(len(patch), shape[0])
     calls: list[tuple[int, int]] = []
@@ -156,33 +111,103 @@ def test_prediction_is_cancelled_between_tiles() -> None:
     assert done == [1, 2]
 
 
+def test_planes_leave_as_soon_as_no_tile_touches_them() -> None:
+    seen: list[int] = []
+    data = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 13, 30, 21)))
+    network = network_of(3)
+    planes = finished_planes(
+        network, data.float(), (5, 12, 8), 3, progress=lambda done, _: seen.append(done)
+    )
+    first = next(planes)
+    assert first.shape == (3, 2, 30, 21)  # windows start at 0, 2, 4, 6, 8
+    assert seen[-1] == 4 * 5
+    parts = [first.clone(), *(part.clone() for part in planes)]
+    assert [part.shape[1] for part in parts] == [2, 2, 2, 2, 5]
+    whole = predict_logits(network, data.float(), (5, 12, 8), 3)
+    assert torch.equal(torch.cat(parts, dim=1), whole)
+
+
+def test_float16_sums_are_close() -> None:
+    data = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 9, 20, 21))).float()
+    exact, half = (
+        predict_logits(network_of(3), data, (5, 12, 8), 3, sums=dtype)
+        for dtype in (torch.float32, torch.float16)
+    )
+    assert not torch.equal(exact, half)
+    assert (exact - half).abs().max() < 0.01
+
+
+def test_folds_are_averaged_tile_by_tile() -> None:
+    networks = [network_of(3), network_of(3)]
+    with torch.no_grad():
+        for parameter in networks[1].parameters():
+            parameter.add_(0.3)
+    data = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 9, 20, 8))).float()
+    one, two, both = (
+        predict_logits(these, data, (5, 12, 8), 3, mirror_axes=(1,))
+        for these in (networks[0], networks[1], networks)
+    )
+    assert torch.allclose(both, (one + two) / 2, atol=1e-6)
+
+
+@pytest.fixture
+def claims_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that is called cuda and computes on the CPU, where tests run everywhere."""
+    monkeypatch.setattr(sliding_window, "_empty_cache", lambda device: None)
+    to = torch.Tensor.to
+    monkeypatch.setattr(
+        torch.Tensor,
+        "to",
+        lambda self, *a: to(self, *[torch.device("cpu") if str(x) == "cuda" else x for x in a]),
+    )
+
+
+@pytest.mark.usefixtures("claims_cuda")
 def test_full_device_memory_moves_the_sums_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
-    accumulate = sliding_window._accumulate
+    zeros = torch.zeros
 
-    def short_of_memory(passes, data, tiling, n, sums_on, *rest):  # type: ignore[no-untyped-def]
-        tried.append(sums_on.type)
-        if len(tried) == 1:
+    def short_of_memory(shape, *, dtype, device):  # type: ignore[no-untyped-def]
+        tried.append(device.type)
+        if device.type == "cuda":
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return accumulate(passes, data, tiling, n, sums_on, *rest)
+        return zeros(shape, dtype=dtype, device=device)
 
-    monkeypatch.setattr(sliding_window, "_accumulate", short_of_memory)
-    monkeypatch.setattr(sliding_window, "_empty_cache", lambda device: None)
-    monkeypatch.setattr(sliding_window._Passes, "__call__", lambda self, tile: self.network(tile))
+    data = torch.zeros(1, 4, 4, 9)
+    monkeypatch.setattr(torch, "zeros", short_of_memory)
     said: list[str] = []
-    logits = predict_logits(
-        network_of(3), torch.zeros(1, 4, 4, 4), (4, 4, 4), 3, device="cuda", say=said.append
-    )
+    logits = predict_logits(network_of(3), data, (4, 4, 4), 3, device="cuda", say=said.append)
     assert tried == ["cuda", "cpu"]
     assert logits.device.type == "cpu"
     assert "summing on the CPU" in said[0]
 
 
-def test_device_too_small_for_one_patch_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*everything: object) -> torch.Tensor:
-        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+class Hungry(nn.Module):
+    """Takes at most `most` images at a time."""
 
-    monkeypatch.setattr(sliding_window, "_accumulate", never)
-    monkeypatch.setattr(sliding_window, "_empty_cache", lambda device: None)
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.inner, self.most, self.sizes = network_of(3), most, list[int]()
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        self.sizes.append(len(batch))
+        if len(batch) > self.most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return self.inner(batch)  # type: ignore[no-any-return]
+
+
+@pytest.mark.usefixtures("claims_cuda")
+def test_mirror_images_go_in_smaller_groups_when_memory_is_short() -> None:
+    data = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 4, 4, 6))).float()
+    hungry = Hungry(2)
+    options = {"mirror_axes": (0, 1, 2)}
+    found = predict_logits(hungry, data, (4, 4, 4), 3, **options)
+    assert hungry.sizes[:4] == [8, 4, 2, 2]
+    assert max(hungry.sizes[4:]) == 2
+    assert torch.allclose(found, predict_logits(network_of(3), data, (4, 4, 4), 3, **options))
+
+
+@pytest.mark.usefixtures("claims_cuda")
+def test_device_too_small_for_one_patch_is_a_sentence() -> None:
     with pytest.raises(BadInput, match=r"memory for one patch of \(4, 4, 4\)"):
-        predict_logits(network_of(3), torch.zeros(1, 4, 4, 4), (4, 4, 4), 3, device="cuda")
+        predict_logits(Hungry(0), torch.zeros(1, 4, 4, 4), (4, 4, 4), 3, device="cuda")
