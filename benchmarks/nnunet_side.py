@@ -102,9 +102,16 @@ def copy_zip(source, target):
 
 
 def predict(job):
-    """`model`, `images` (folders), `runs`: [{folds, mirroring, out, probabilities}]."""
+    """`model`, `images` (folders), `runs`: [{folds, mirroring, out, probabilities}].
+
+    With `float32_sums` nnU-Net adds up tiles in float32 instead of float16, whose smallest
+    numbers are too coarse for the Gaussian weights at a volume's edge.
+    """
     os.environ.update(NOWHERE)
     import torch
+
+    if job.get("float32_sums"):
+        torch.half = torch.float16 = torch.float32
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
     model = Path(job["model"])
