@@ -6,7 +6,6 @@ and values, or one sentence that says what is wrong with the file.
 
 from __future__ import annotations
 
-import gzip
 import math
 import zlib
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from isal import igzip, isal_zlib
 from nibabel.filebasedimages import ImageFileError
 from nibabel.nifti2 import Nifti2PairHeader
 from nibabel.spatialimages import HeaderDataError
@@ -28,8 +28,15 @@ Array = NDArray[Any]
 KIND = "a NIfTI image (.nii, .nii.gz, or an .hdr/.img pair)"
 _MM_PER_UNIT = {"meter": 1000.0, "micron": 0.001}
 _MOST_GZIP_SHRINKS = 1100  # deflate packs at most 1032 to 1
-_COMPRESSION = 3
-_BROKEN = (EOFError, zlib.error, ValueError, OverflowError, OSError)
+_COMPRESSION = 2
+_BROKEN: tuple[type[Exception], ...] = (
+    EOFError,
+    zlib.error,
+    isal_zlib.error,
+    ValueError,
+    OverflowError,
+    OSError,
+)
 _BAD_HEADER = (ImageFileError, HeaderDataError, WrapStructError, KeyError, TypeError)
 _ENDINGS = (".nii", ".hdr", ".img")
 
@@ -204,11 +211,11 @@ def _stored(image: Any) -> Array:
 
 
 def _unpacked(packed: bytes) -> bytes:
-    member = zlib.decompressobj(wbits=31)
+    member = isal_zlib.decompressobj(wbits=31)
     content = member.decompress(packed)
     if not member.eof:
         raise EOFError
-    return gzip.decompress(packed) if member.unused_data.strip(b"\0") else content
+    return igzip.decompress(packed) if member.unused_data.strip(b"\0") else content
 
 
 def _check_size(path: Path, n_bytes: int) -> None:
@@ -289,7 +296,7 @@ def write_nifti(path: Path, array: Array, header: Any, dtype: np.dtype[Any]) -> 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as stream:
             if path.suffix == ".gz":  # no name and no time inside: the same labels, the same file
-                with gzip.GzipFile("", "wb", _COMPRESSION, stream, mtime=0) as packed:
+                with igzip.IGzipFile("", "wb", _COMPRESSION, stream, mtime=0) as packed:
                     header.write_to(packed)
                     packed.write(voxels.T.data)
             else:
