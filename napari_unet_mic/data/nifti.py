@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nibabel as nib
 import numpy as np
@@ -29,14 +29,8 @@ KIND = "a NIfTI image (.nii, .nii.gz, or an .hdr/.img pair)"
 _MM_PER_UNIT = {"meter": 1000.0, "micron": 0.001}
 _MOST_GZIP_SHRINKS = 1100  # deflate packs at most 1032 to 1
 _COMPRESSION = 2
-_BROKEN: tuple[type[Exception], ...] = (
-    EOFError,
-    zlib.error,
-    isal_zlib.error,
-    ValueError,
-    OverflowError,
-    OSError,
-)
+_BAD_GZIP = cast("type[Exception]", isal_zlib.error)  # its stub calls the class an instance
+_BROKEN = (EOFError, zlib.error, _BAD_GZIP, ValueError, OverflowError, OSError)
 _BAD_HEADER = (ImageFileError, HeaderDataError, WrapStructError, KeyError, TypeError)
 _ENDINGS = (".nii", ".hdr", ".img")
 
