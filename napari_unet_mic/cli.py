@@ -222,8 +222,6 @@ def predict(options: argparse.Namespace) -> int:
     """``unet-mic predict``: label maps for files or a folder."""
     if options.scheduler:
         raise NotYet("--scheduler (work over a Dask cluster)")
-    if options.memory_gb is not None:
-        raise NotYet("--memory-gb (a promised memory peak)")
     from napari_unet_mic.inference.allocator import tune
     from napari_unet_mic.inference.inputs import find_inputs
     from napari_unet_mic.inference.predictor import Predictor, predict_files
@@ -236,6 +234,7 @@ def predict(options: argparse.Namespace) -> int:
         device=options.device,
         mirroring=options.mirroring,
         precision=options.precision,
+        memory_gb=options.memory_gb,
     )
     for sentence in predictor.sentences:
         say(sentence)

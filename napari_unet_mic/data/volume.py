@@ -103,6 +103,11 @@ class Volume:
         affine = np.array(affine, dtype=np.float64)
         return cls(array, affine, new_header(_file_shape(array), array.dtype, affine))
 
+    def without_voxels(self) -> Volume:
+        """Return the same geometry over an array of zeros that takes no memory."""
+        hollow = np.broadcast_to(np.zeros((), self.array.dtype), self.array.shape)
+        return Volume(hollow, self.affine, self.header, self.file)
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """Voxels along (Z, Y, X)."""

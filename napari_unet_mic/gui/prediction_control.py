@@ -204,7 +204,7 @@ class PredictionControl:
     def _on_event(self, task: _Task, event: PredictionEvent) -> None:
         if task is not self._task:
             return
-        if event.kind == "started":
+        if event.kind in ("started", "note"):
             task.sentences.append(event.message)
             self.app.say(event.message)
             self.panel.show_progress(" · ".join(task.sentences))

@@ -21,11 +21,17 @@ from napari_unet_mic.data.volume import Volume
 from napari_unet_mic.errors import BadCheckpoint, ChannelMismatch, NotYet
 from napari_unet_mic.inference.batch import BatchSummary, CaseEvent, predict_files
 from napari_unet_mic.inference.export import LabelExport
-from napari_unet_mic.inference.precision import choose_device, choose_precision
+from napari_unet_mic.inference.memory import GB, estimate, fitting
+from napari_unet_mic.inference.precision import (
+    choose_device,
+    choose_precision,
+    error_of_short_type,
+)
 from napari_unet_mic.inference.sliding_window import (
     Progress,
     ShouldStop,
     finished_planes,
+    images_at_once,
     predict_logits,
 )
 from napari_unet_mic.network.build import build_network, check_weights
@@ -38,13 +44,14 @@ from napari_unet_mic.network.checkpoint import (
 )
 from napari_unet_mic.network.unet import UNet
 from napari_unet_mic.planning.plan import Configuration
-from napari_unet_mic.preprocessing.pipeline import prepare
+from napari_unet_mic.preprocessing.pipeline import Prepared, Properties, prepare, properties_of
 
 __all__ = [
     "BatchSummary",
     "CaseEvent",
     "Prediction",
     "Predictor",
+    "Ready",
     "choose_device",
     "predict_files",
 ]
@@ -63,6 +70,15 @@ class Prediction:
     seconds: dict[str, float]
 
 
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A case that waits for the network; `sums` is what its tiles are added up in."""
+
+    prepared: Prepared
+    sums: np.dtype[Any]
+    seconds: float
+
+
 @dataclass(eq=False)
 class Predictor:
     """A model loaded onto a device, ready for one image after another.
@@ -77,7 +93,10 @@ class Predictor:
     precision: torch.dtype
     mirror_axes: tuple[int, ...]
     sentences: tuple[str, ...]
+    memory_gb: float | None
     _networks: tuple[UNet, ...] = field(repr=False)
+    _is_checked: bool = field(repr=False)
+    _said_bytes: int = field(default=0, repr=False)
 
     @classmethod
     def open(
@@ -89,6 +108,7 @@ class Predictor:
         device: str = "auto",
         mirroring: bool | None = None,
         precision: str = "auto",
+        memory_gb: float | None = None,
     ) -> Predictor:
         """Load a model.
 
@@ -104,6 +124,8 @@ class Predictor:
             Names, or `auto`.
         mirroring
             Average over mirror images; None: on a GPU yes, on a CPU no.
+        memory_gb
+            The most memory a prediction may take at its peak, in GB (1e9 bytes).
 
         Raises
         ------
@@ -150,7 +172,9 @@ class Predictor:
                 precision_sentence,
                 _mirroring_sentence(mirroring, axes, len(allowed), torch_device),
             ),
+            memory_gb,
             tuple(networks),
+            precision != "auto" or dtype == torch.float32,
         )
 
     @property
@@ -184,31 +208,84 @@ class Predictor:
             Called with (tiles done, tiles in all) over all folds.
         should_stop
             Asked before every pass through the network.
+        say
+            Told in a sentence what the prediction needs, and what it had to change.
 
         Raises
         ------
         ChannelMismatch
             The image has another number of channels than the model.
+        BadInput
+            It does not fit into `memory_gb`.
         Cancelled
             `should_stop` said so.
         """
+        ready = self.prepare(image, probabilities=probabilities, say=say)
+        return self.predict_prepared(
+            ready,
+            probabilities=probabilities,
+            progress=progress,
+            should_stop=should_stop,
+            say=say,
+        )
+
+    def prepare(
+        self,
+        image: Volume,
+        *,
+        probabilities: bool = False,
+        say: Callable[[str], None] | None = None,
+    ) -> Ready:
+        """Do what comes before the network; the image's voxels are not needed afterwards.
+
+        Parameters and errors are those of `predict`.
+        """
+        started = time.perf_counter()
         self.check_channels(image)
-        seconds = dict.fromkeys(("prepare", "network", "export"), 0.0)
-        with _timed(seconds, "prepare"):
-            prepared = prepare(image, None, self.model.plan, self.configuration)
+        plan, configuration = self.model.plan, self.configuration
+        properties = properties_of(image, plan, configuration)
+        sums = np.dtype(np.float32)
+        sizes = self._sizes(image, properties, probabilities)
+        if self.memory_gb is None:
+            needed = estimate(configuration, **sizes)
+        else:
+            thing = str(image.file or "the image")
+            most = self.memory_gb * GB
+            needed, sums = fitting(configuration, memory_bytes=most, thing=thing, **sizes)
+        if say and needed.peak > 1.1 * self._said_bytes:
+            self._said_bytes = needed.peak
+            say(f"{image.file.name if image.file else 'The image'} needs {needed}.")
+        prepared = prepare(image, None, plan, configuration, properties=properties)
+        return Ready(prepared, sums, time.perf_counter() - started)
+
+    def predict_prepared(
+        self,
+        ready: Ready,
+        *,
+        probabilities: bool = False,
+        progress: Progress | None = None,
+        should_stop: ShouldStop | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> Prediction:
+        """Predict what `prepare` made ready; parameters and errors are those of `predict`."""
+        seconds = {"prepare": ready.seconds, "network": 0.0, "export": 0.0}
+        data = torch.from_numpy(ready.prepared.data)
         export = LabelExport(
-            prepared.properties,
+            ready.prepared.properties,
             self.model.plan,
             self.configuration,
             self.n_classes,
             probabilities=probabilities,
         )
+        with _timed(seconds, "network"):
+            self._check_precision(data, say)
         planes = finished_planes(
             self._networks,
-            torch.from_numpy(prepared.data),
+            data,
             progress=progress,
             should_stop=should_stop,
             say=say,
+            sums=torch.float16 if ready.sums == np.float16 else torch.float32,
             **self._options,
         )
         while True:
@@ -221,6 +298,31 @@ class Predictor:
         with _timed(seconds, "export"):
             result = export.result()
         return Prediction(result.labels, result.probabilities, seconds)
+
+    def _sizes(self, image: Volume, properties: Properties, probabilities: bool) -> dict[str, Any]:
+        parameters = sum(p.numel() for network in self._networks for p in network.parameters())
+        return {
+            "source_shape": image.shape,
+            "source_bytes_per_voxel": image.array.dtype.itemsize,
+            "shape": properties.shape,
+            "n_channels": self.n_channels,
+            "n_classes": self.n_classes,
+            "n_parameters": parameters,
+            "at_once": images_at_once(self.device, self.configuration.patch_size),
+            "exact": self.precision == torch.float32,
+            "probabilities": probabilities,
+        }
+
+    def _check_precision(self, data: torch.Tensor, say: Callable[[str], None] | None) -> None:
+        """Compare the shorter type with float32 on one tile, once; go on in float32 if it errs."""
+        if self._is_checked:
+            return
+        self._is_checked = True
+        error = error_of_short_type(self._networks[0], data, **self._options)
+        if error:
+            self.precision = torch.float32
+            if say:
+                say(error)
 
     def check_channels(self, image: Volume) -> None:
         """Raise `ChannelMismatch` unless the image has the model's number of channels."""

@@ -92,7 +92,7 @@ def finished_planes(
     several = (networks,) if isinstance(networks, nn.Module) else tuple(networks)
     device = torch.device(device)
     tiling = Tiling.of(data.shape[1:], patch_size, step)
-    at_once = max(1, _VOXELS_AT_ONCE.get(device.type, 2**17) // math.prod(patch_size))
+    at_once = images_at_once(device, patch_size)
     make = _planes_of_slices if len(tiling.patch) == 2 else _planes_of_tiles
     for sums_on in dict.fromkeys((device, torch.device("cpu"))):
         passes = _Passes(several, device, precision, tuple(mirror_axes), should_stop, at_once)
@@ -114,6 +114,11 @@ def finished_planes(
         yield first
         yield from planes
         return
+
+
+def images_at_once(device: torch.device, patch_size: Sequence[int]) -> int:
+    """How many tiles, or slices, go through a network together."""
+    return max(1, _VOXELS_AT_ONCE.get(device.type, 2**17) // math.prod(patch_size))
 
 
 def predict_logits(

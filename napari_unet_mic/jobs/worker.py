@@ -55,7 +55,7 @@ class PredictionRequest:
 
 @dataclass(frozen=True)
 class PredictionEvent:
-    """What the child says: `kind` is started, progress, case_done, case_failed, failed,
+    """What the child says: `kind` is started, note, progress, case_done, case_failed, failed,
     cancelled or done.
 
     `message` is a sentence (started: model and device; failed: why; case_done: notes). Of

@@ -175,7 +175,11 @@ class Server:
 
         image = volume_of(case)
         found = predictor.predict(
-            image, probabilities=request.probabilities, progress=progress, should_stop=should_stop
+            image,
+            probabilities=request.probabilities,
+            progress=progress,
+            should_stop=should_stop,
+            say=lambda sentence: self._say(PredictionEvent("note", sentence, case=case.name)),
         )
         out = Path(case.out)
         if out.suffix == ".npy":

@@ -119,7 +119,12 @@ class Prepared:
 
 
 def prepare(
-    image: Volume, labels: Volume | None, plan: Plan, configuration: Configuration
+    image: Volume,
+    labels: Volume | None,
+    plan: Plan,
+    configuration: Configuration,
+    *,
+    properties: Properties | None = None,
 ) -> Prepared:
     """Bring one case onto the network's grid.
 
@@ -129,6 +134,8 @@ def prepare(
         (C, Z, Y, X) with as many channels as the plan has.
     labels
         (Z, Y, X) on the same grid, or None.
+    properties
+        What `properties_of` found, where that is known already.
 
     Raises
     ------
@@ -151,7 +158,7 @@ def prepare(
     _check(image, labels, configuration)
     forward = plan.transpose_forward
     channels = image.array.transpose(0, *(axis + 1 for axis in forward))  # (C, z, y, x), a view
-    properties = _properties(image, channels, plan, configuration)
+    properties = properties or properties_of(image, plan, configuration)
     cropped = channels[(slice(None), *properties.box.slices)]
     inside = None
     if labels is not None or any(configuration.use_mask_for_norm):
@@ -186,9 +193,16 @@ def target_spacing(configuration: Configuration, spacing_mm: Sequence[float]) ->
     return _spacing(wanted if len(wanted) == 3 else (spacing_mm[0], *wanted))
 
 
-def _properties(
-    image: Volume, channels: NDArray[Any], plan: Plan, configuration: Configuration
-) -> Properties:
+def properties_of(image: Volume, plan: Plan, configuration: Configuration) -> Properties:
+    """Return how an image will come onto the network's grid, before anything is resampled.
+
+    Raises
+    ------
+    BadInput
+        When the case vanishes on the new grid.
+    """
+    forward = plan.transpose_forward
+    channels = image.array.transpose(0, *(axis + 1 for axis in forward))  # (C, z, y, x), a view
     spacing_mm = _spacing([image.spacing_mm[axis] for axis in plan.transpose_forward])
     box = box_of(np.logical_or.reduce([channel != 0 for channel in channels]))
     wanted = target_spacing(configuration, spacing_mm)
