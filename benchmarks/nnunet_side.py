@@ -12,8 +12,10 @@ prepare cases and bring logits back.
 
 import json
 import os
+import resource
 import sys
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -142,27 +144,58 @@ def preprocess(jobs):
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
     for job in jobs:
-        arrays = np.load(job["arrays"])
+        arrays = dict(np.load(job["arrays"]))
         plans = PlansManager(job["plans"])
         configuration = plans.get_configuration("c")
-        properties = {"spacing": arrays["spacing"].tolist()}
-        data, labels, properties = DefaultPreprocessor(verbose=False).run_case_npy(
-            arrays["image"],
-            arrays["labels"][None],
-            properties,
-            plans,
-            configuration,
-            job["dataset"],
-        )
         manager = plans.get_label_manager(job["dataset"])
-        exported = back(arrays["logits"], plans, configuration, manager, properties)
-        box = np.asarray(properties["bbox_used_for_cropping"])
-        np.savez(
-            job["arrays"] + ".out.npz", data=data, labels=labels[0], box=box, exported=exported
+        properties = {"spacing": arrays["spacing"].tolist()}
+        given = arrays["labels"][None] if "labels" in arrays else None
+        began = time.perf_counter()
+        data, labels, properties = DefaultPreprocessor(verbose=False).run_case_npy(
+            arrays["image"], given, properties, plans, configuration, job["dataset"]
         )
+        seconds, peaks = [time.perf_counter() - began], [peak()]
+        began = time.perf_counter()
+        exported = back(arrays["logits"], plans, configuration, manager, properties)
+        seconds.append(time.perf_counter() - began)
+        peaks.append(peak())
+        box = np.asarray(properties["bbox_used_for_cropping"])
+        made = {"data": data, "labels": labels[0], "box": box, "exported": exported}
+        np.savez(job["arrays"] + ".out.npz", **made, seconds=seconds, peaks=peaks)
 
 
-COMMANDS = {"train": train, "predict": predict, "preprocess": preprocess}
+def peak():
+    """Largest resident memory of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def forward(job):
+    """The network of `plans` as nnU-Net runs it on a CPU: float32, the default allocator."""
+    os.environ.update(NOWHERE)
+    import torch
+    from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    configuration = PlansManager(job["plans"]).get_configuration(job["configuration"])
+    network = get_network_from_plans(
+        configuration.network_arch_class_name,
+        configuration.network_arch_init_kwargs,
+        configuration.network_arch_init_kwargs_req_import,
+        job["channels"],
+        job["classes"],
+        deep_supervision=False,
+    ).eval()
+    image = torch.randn(1, job["channels"], *job["patch"])
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(job["repeats"] + 1):
+            began = time.perf_counter()
+            network(image)
+            seconds.append(time.perf_counter() - began)
+    print(json.dumps({"seconds": seconds[1:], "peak": peak()}))
+
+
+COMMANDS = {"forward": forward, "train": train, "predict": predict, "preprocess": preprocess}
 
 if __name__ == "__main__":
     COMMANDS[sys.argv[1]](json.loads(Path(sys.argv[2]).read_text()))
