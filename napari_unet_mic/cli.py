@@ -273,8 +273,13 @@ def evaluate(options: argparse.Namespace) -> int:
     )
     found.write(options.output)
     print(evaluation_text(found))
-    say(f"{options.output}: summary.json, confusion.csv, cases.csv")
-    return 0
+    number = len(found.cases)
+    say(
+        f"{options.output}: summary.json, confusion.csv, cases.csv of {number} case{'s' * (number != 1)}"
+    )
+    for case in found.failed:
+        say(f"unet-mic: {case.name} was left out: {case.sentence}")
+    return 1 if found.failed else 0
 
 
 def sample(options: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """An evaluation on disk: summary.json (nnU-Net's schema), confusion.csv and cases.csv.
 
 evaluation.json beside them keeps what those three have no place for: class names, the
-tolerance of the NSD, millilitres a voxel, notes.
+tolerance of the NSD, the ignore value, millilitres a voxel, notes, cases that failed.
 An `Evaluation` enters and files leave, or the other way round. nnU-Net's own
 ``validation/summary.json`` alone can be read too: then there is no confusion table, no
 volume in millilitres and no background.
@@ -22,7 +22,7 @@ from napari_unet_mic.data.files import read_json, write_json, write_whole
 from napari_unet_mic.errors import UnreadableFile
 from napari_unet_mic.evaluation.confusion import Table
 from napari_unet_mic.evaluation.overlap import ClassScore
-from napari_unet_mic.evaluation.results import CaseResult, Evaluation, SurfaceScore
+from napari_unet_mic.evaluation.results import CaseResult, Evaluation, FailedCase, SurfaceScore
 
 SUMMARY, CONFUSION, CASES = "summary.json", "confusion.csv", "cases.csv"
 ABOUT = "evaluation.json"
@@ -54,6 +54,8 @@ def write_evaluation(evaluation: Evaluation, folder: str | Path) -> None:
         "tolerance_mm": evaluation.tolerance_mm,
         "voxel_ml": {case.name: case.voxel_ml for case in evaluation.cases},
         "notes": list(evaluation.notes),
+        "failed": {case.name: case.sentence for case in evaluation.failed},
+        "ignore": evaluation.ignore,
     }
     write_json(target / ABOUT, about)
     write_json(target / SUMMARY, evaluation.summary())
@@ -66,7 +68,7 @@ def confusion_rows(evaluation: Evaluation) -> list[tuple[str | int, ...]]:
         if case.table is None:
             continue
         for (true, predicted), voxels in np.ndenumerate(case.table):
-            rows.append((case.name, true, predicted, int(voxels)))
+            rows.append((case.name, case.values[true], case.values[predicted], int(voxels)))
     return rows
 
 
@@ -207,7 +209,10 @@ def _with_csv(
         for case in evaluation.cases
     )
     names = {int(value): str(name) for value, name in about["classes"].items()}
-    return Evaluation(cases, names, about["tolerance_mm"], tuple(about["notes"]))
+    failed = tuple(FailedCase(name, why) for name, why in about.get("failed", {}).items())
+    return Evaluation(
+        cases, names, about["tolerance_mm"], tuple(about["notes"]), failed, about.get("ignore")
+    )
 
 
 def _tables_of(cells: list[dict[str, str]]) -> dict[str, Table]:
@@ -217,10 +222,10 @@ def _tables_of(cells: list[dict[str, str]]) -> dict[str, Table]:
         by_case.setdefault(cell["case"], []).append(entry)
     tables = {}
     for name, entries in by_case.items():
-        n_classes = max(true for true, _, _ in entries) + 1
-        table = np.zeros((n_classes, n_classes), np.int64)
+        place = {value: n for n, value in enumerate(sorted({true for true, _, _ in entries}))}
+        table = np.zeros((len(place), len(place)), np.int64)
         for true, predicted, voxels in entries:
-            table[true, predicted] = voxels
+            table[place[true], place[predicted]] = voxels
         tables[name] = table
     return tables
 

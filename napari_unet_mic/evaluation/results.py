@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_unet_mic.evaluation.confusion import Table
 from napari_unet_mic.evaluation.overlap import ClassScore
@@ -39,7 +40,8 @@ class CaseResult:
     surfaces
         By class value, without the background; empty when not asked for.
     table
-        (K, K) voxels; None when only nnU-Net's summary.json is known.
+        (K, K) voxels, row and column r for class ``values[r]``; None when only nnU-Net's
+        summary.json is known.
     voxel_ml
         None when unknown.
     displacement_voxels
@@ -55,6 +57,11 @@ class CaseResult:
     voxel_ml: float | None = None
     displacement_voxels: float = 0.0
 
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The classes that were scored, in the order of the table's rows."""
+        return tuple(sorted(self.scores))
+
     def ml(self, voxels: int) -> float | None:
         """Turn voxels of this case into millilitres."""
         return None if self.voxel_ml is None else voxels * self.voxel_ml
@@ -63,6 +70,14 @@ class CaseResult:
     def foreground_iou(self) -> float | None:
         """Mean IoU of the foreground classes that are in either map; None without any."""
         return mean_of(score.iou for value, score in self.scores.items() if value)[0]
+
+
+@dataclass(frozen=True)
+class FailedCase:
+    """A case that could not be compared, and the sentence that says why."""
+
+    name: str
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -115,25 +130,45 @@ class Evaluation:
     tolerance_mm
         What the NSD allows a surface to be displaced; None when no surfaces were measured.
     notes
-        Sentences for the person: references without prediction, displaced grids.
+        Sentences for the person: files without partner, displaced grids.
+    failed
+        Cases that could not be compared; they are in no figure.
+    ignore
+        The reference value whose voxels are in no figure; None without one.
     """
 
     cases: tuple[CaseResult, ...]
     classes: Mapping[int, str]
     tolerance_mm: float | None = None
     notes: tuple[str, ...] = ()
+    failed: tuple[FailedCase, ...] = ()
+    ignore: int | None = None
 
     def case(self, name: str) -> CaseResult:
         """Return one case by its name (KeyError when there is none)."""
         return {case.name: case for case in self.cases}[name]
 
     @property
+    def values(self) -> tuple[int, ...]:
+        """Every class that was scored in some case: the rows of the pooled table."""
+        return tuple(sorted({value for case in self.cases for value in case.scores}))
+
+    @property
     def pooled_table(self) -> Table | None:
         """(K, K) voxels of all cases together; None unless every case has its table."""
-        tables = [case.table for case in self.cases if case.table is not None]
-        if not tables or len(tables) != len(self.cases):
+        from napari_unet_mic.evaluation.pooling import pooled_table
+
+        return pooled_table(self.cases, self.values)
+
+    @property
+    def pooled_ml(self) -> npt.NDArray[np.float64] | None:
+        """(K, K) millilitres of all cases together; None unless every case knows both."""
+        from napari_unet_mic.evaluation.pooling import table_over
+
+        if any(case.table is None or case.voxel_ml is None for case in self.cases):
             return None
-        return np.asarray(np.sum(tables, axis=0, dtype=np.int64))
+        tables = [table_over(case, self.values) * (case.voxel_ml or 0.0) for case in self.cases]
+        return np.sum(tables, axis=0) if tables else None
 
     def write(self, folder: str | Path) -> None:
         """Write summary.json, confusion.csv and cases.csv into `folder`, each whole."""
@@ -175,8 +210,7 @@ class Evaluation:
     @property
     def class_means(self) -> tuple[ClassMeans, ...]:
         """Means of every class that was scored, the background first where it was."""
-        scored = {value for case in self.cases for value in case.scores}
-        return tuple(self.means_of(value) for value in sorted(scored))
+        return tuple(self.means_of(value) for value in self.values)
 
     @property
     def foreground_iou(self) -> float | None:

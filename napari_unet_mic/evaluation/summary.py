@@ -1,15 +1,15 @@
-"""Many predictions against their references: pair the files, count, collect.
+"""Many predictions against their references: each pair read, counted, and collected.
 
-Two folders (or a list of pairs) enter, an `Evaluation` leaves. Files are paired by case
-name; what is not an image is passed over. Each case is read, checked to lie on one grid,
-counted and let go, two at a time.
+Two folders (or a list of pairs) enter, an `Evaluation` leaves. Each case is read, checked to
+lie on one grid, counted and let go, two at a time; one that cannot be compared is named, and
+the others go on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +17,19 @@ import numpy as np
 from napari_unet_mic.data.grid import SAME_GRID_VOXELS, check_same_grid
 from napari_unet_mic.data.layout import read_declared
 from napari_unet_mic.data.volume import Volume, read_labels
-from napari_unet_mic.errors import BadInput, Cancelled, UnknownClass
+from napari_unet_mic.errors import Cancelled, UNetMicError, UnknownClass
 from napari_unet_mic.evaluation.confusion import MOST_CLASSES, Table, confusion_table
-from napari_unet_mic.evaluation.overlap import scores_of
-from napari_unet_mic.evaluation.result_files import (
-    case_name,
-    read_evaluation,
-    write_evaluation,
+from napari_unet_mic.evaluation.overlap import ClassScore, scores_of
+from napari_unet_mic.evaluation.pairing import CasePair, find_dataset_json, pair_files
+from napari_unet_mic.evaluation.pooling import table_over
+from napari_unet_mic.evaluation.result_files import read_evaluation, write_evaluation
+from napari_unet_mic.evaluation.results import (
+    CaseResult,
+    ClassMeans,
+    Evaluation,
+    FailedCase,
+    SurfaceScore,
 )
-from napari_unet_mic.evaluation.results import CaseResult, ClassMeans, Evaluation, SurfaceScore
 from napari_unet_mic.evaluation.surface import surface_scores
 
 __all__ = [
@@ -33,6 +37,7 @@ __all__ = [
     "CaseResult",
     "ClassMeans",
     "Evaluation",
+    "FailedCase",
     "SurfaceScore",
     "compare",
     "evaluate_folders",
@@ -41,17 +46,6 @@ __all__ = [
     "read_evaluation",
     "write_evaluation",
 ]
-
-ENDINGS = (".nii.gz", ".nii")
-
-
-@dataclass(frozen=True)
-class CasePair:
-    """One case: its reference and its prediction."""
-
-    name: str
-    reference: Path
-    prediction: Path
 
 
 def compare(
@@ -83,16 +77,15 @@ def compare(
     """
     displacement = check_same_grid(reference, prediction)
     names = (str(reference.file or "reference"), str(prediction.file or "prediction"))
-    if classes is None:
-        n_classes = _highest(reference, prediction, ignore) + 1
-    else:
-        n_classes = max(classes) + 1
-    table = confusion_table(
-        reference.array, prediction.array, n_classes, ignore=ignore, names=names
+    highest = max(classes) if classes else _highest(reference, prediction, ignore)
+    raw = confusion_table(
+        reference.array, prediction.array, highest + 1, ignore=ignore, names=names
     )
     if classes is not None:
-        _check_declared(table, classes, names)
-    scores = {score.value: score for score in scores_of(table)}
+        _check_declared(raw, classes, names)
+    values = _occurring(raw) if classes is None else sorted({0, *classes})
+    table = raw[np.ix_(values, values)]
+    scores = _scores(table, values)
     surfaces = {}
     if tolerance_mm is not None:
         surfaces = surface_scores(
@@ -122,6 +115,7 @@ def evaluate_pairs(
     ignore: int | None = None,
     tolerance_mm: float | None = None,
     workers: int = 2,
+    keep_going: bool = False,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     notes: Sequence[str] = (),
@@ -132,6 +126,8 @@ def evaluate_pairs(
     ----------
     classes, ignore, tolerance_mm
         As in `compare`; without `classes` they are named "class 1" ….
+    keep_going
+        A case that cannot be compared is listed in `Evaluation.failed`; the others go on.
     progress
         Called with (cases done, cases) from the calling thread.
     should_stop
@@ -140,7 +136,8 @@ def evaluate_pairs(
     Raises
     ------
     UnreadableFile, GridMismatch, UnknownClass
-        Naming the file; cases not yet begun are not evaluated.
+        Naming the file; cases not yet begun are not evaluated. With `keep_going` only when
+        no case at all could be compared.
     Cancelled
         When `should_stop` answered yes.
     """
@@ -156,18 +153,29 @@ def evaluate_pairs(
         )
 
     todo = list(pairs)
-    found = _in_threads(one, todo, workers, progress, should_stop)
-    n_classes = max((max(case.scores) for case in found), default=0) + 1
+    answers = _in_threads(one, todo, workers, keep_going, progress, should_stop)
+    found = [answer for answer in answers if isinstance(answer, CaseResult)]
+    errors = [answer for answer in answers if not isinstance(answer, CaseResult)]
+    if errors and not found:
+        raise errors[0]
+    failed = tuple(
+        FailedCase(pair.name, str(answer))
+        for pair, answer in zip(todo, answers, strict=True)
+        if not isinstance(answer, CaseResult)
+    )
     if classes is None:
-        classes = {value: f"class {value}" if value else "background" for value in range(n_classes)}
-        found = [_widened(case, n_classes) for case in found]
+        values = sorted({0}.union(*(case.scores for case in found)))
+        classes = {value: f"class {value}" if value else "background" for value in values}
+        found = [_widened(case, values) for case in found]
     displaced = [
         f"{case.prediction_file}: its grid lies {case.displacement_voxels:.2g} voxels off "
         "its reference's; compared voxel by voxel"
         for case in found
         if case.displacement_voxels > SAME_GRID_VOXELS
     ]
-    return Evaluation(tuple(found), dict(classes), tolerance_mm, (*notes, *displaced))
+    return Evaluation(
+        tuple(found), dict(classes), tolerance_mm, (*notes, *displaced), failed, ignore
+    )
 
 
 def evaluate_folders(
@@ -195,12 +203,14 @@ def evaluate_folders(
     Raises
     ------
     BadInput
-        When a folder is missing or holds no label, or a prediction has no reference; the
-        other way round, references without a prediction, are a note.
+        When a folder is missing or holds no label, or no prediction has a reference.
+    UnreadableFile, GridMismatch, UnknownClass
+        When not one case could be compared; otherwise those that could not are listed in
+        `Evaluation.failed`.
     """
     references, predictions = Path(reference_folder), Path(prediction_folder)
     pairs, notes = pair_files(references, predictions)
-    declared = Path(dataset_json) if dataset_json else _find_dataset_json(references, predictions)
+    declared = Path(dataset_json) if dataset_json else find_dataset_json(references, predictions)
     classes, ignore = None, None
     if declared is not None:
         facts = read_declared(declared)
@@ -211,93 +221,23 @@ def evaluate_folders(
         ignore=ignore,
         tolerance_mm=tolerance_mm,
         workers=workers,
+        keep_going=True,
         progress=progress,
         should_stop=should_stop,
         notes=notes,
     )
 
 
-def pair_files(references: Path, predictions: Path) -> tuple[tuple[CasePair, ...], tuple[str, ...]]:
-    """Pair the label files of two folders by case name; the second answer are notes.
-
-    Two single files are one pair whatever their names.
-
-    Raises
-    ------
-    BadInput
-        When a folder is missing or holds no label, or a prediction has no reference.
-    """
-    if references.is_file() and predictions.is_file():
-        return (CasePair(case_name(predictions.name), references, predictions),), ()
-    by_name, predicted = _labels_in(references), _labels_in(predictions)
-    orphans = sorted(set(predicted) - set(by_name))
-    if orphans:
-        raise BadInput(
-            predicted[orphans[0]],
-            expected=f"a reference named {orphans[0]} in {references}",
-            got=f"none ({len(orphans)} of {len(predicted)} predictions have no reference)",
-            advice="name the folder with the references, or remove these predictions",
-        )
-    without = sorted(set(by_name) - set(predicted))
-    notes = []
-    if without:
-        more = f" and {len(without) - 5} more" if len(without) > 5 else ""
-        notes.append(
-            f"{predictions}: no prediction for {len(without)} of {len(by_name)} references "
-            f"({', '.join(without[:5])}{more}); they are left out"
-        )
-    pairs = tuple(CasePair(name, by_name[name], file) for name, file in sorted(predicted.items()))
-    return pairs, tuple(notes)
-
-
-def _labels_in(folder: Path) -> dict[str, Path]:
-    if folder.is_file():
-        return {case_name(folder.name): folder}
-    if not folder.is_dir():
-        raise BadInput(
-            folder, expected="a folder of labels", got="no such folder", advice="check the path"
-        )
-    found: dict[str, Path] = {}
-    for file in sorted(folder.iterdir()):
-        if not file.name.endswith(ENDINGS) or file.name[0] in "._" or not file.is_file():
-            continue
-        name = case_name(file.name)
-        if name in found:
-            raise BadInput(
-                file,
-                expected="one label a case",
-                got=f"{found[name].name} beside it",
-                advice="keep one of the two",
-            )
-        found[name] = file
-    if not found:
-        raise BadInput(
-            folder,
-            expected=f"labels ({' or '.join(ENDINGS)})",
-            got="none",
-            advice="name the folder that holds the label files themselves",
-        )
-    return found
-
-
-def _find_dataset_json(references: Path, predictions: Path) -> Path | None:
-    """Look in the folders and up to two above them (``fold_0/validation`` of a model)."""
-    for start in (references.absolute(), predictions.absolute()):
-        for folder in (start, *list(start.parents)[:2]):
-            if (folder / "dataset.json").is_file():
-                return folder / "dataset.json"
-    return None
-
-
 def _in_threads(
     work: Callable[[CasePair], CaseResult],
     todo: list[CasePair],
     workers: int,
+    keep_going: bool,
     progress: Callable[[int, int], None] | None,
     should_stop: Callable[[], bool] | None,
-) -> list[CaseResult]:
-    """Do `work` on a few threads, in order; the first error ends it and is raised."""
-    done: dict[int, CaseResult] = {}
+) -> list[CaseResult | UNetMicError]:
+    """Do `work` on a few threads, in order; an error is the answer, or ends it and is raised."""
+    done: dict[int, CaseResult | UNetMicError] = {}
     waiting = iter(enumerate(todo))
     running: dict[Future[CaseResult], int] = {}
     with ThreadPoolExecutor(max_workers=workers) as pool:
@@ -310,7 +250,11 @@ def _in_threads(
                     break
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
-                done[running.pop(future)] = future.result()
+                error = future.exception()
+                if keep_going and isinstance(error, UNetMicError):
+                    done[running.pop(future)] = error
+                else:
+                    done[running.pop(future)] = future.result()
             if progress is not None:
                 progress(len(done), len(todo))
     return [done[index] for index in range(len(todo))]
@@ -347,9 +291,26 @@ def _check_declared(table: Table, classes: Mapping[int, str], names: tuple[str, 
                 )
 
 
-def _widened(case: CaseResult, n_classes: int) -> CaseResult:
+def _occurring(raw: Table) -> list[int]:
+    """Return the values of either map, the background always among them."""
+    found = np.flatnonzero(raw.sum(axis=0) + raw.sum(axis=1)).tolist()
+    return sorted({0, *found})
+
+
+def _scores(table: Table, values: Sequence[int]) -> dict[int, ClassScore]:
+    """Return the score of every row of a table, by the class value that the row stands for."""
+    scores = zip(scores_of(table), values, strict=True)
+    return {value: replace(score, value=value) for score, value in scores}
+
+
+def _widened(case: CaseResult, values: Sequence[int]) -> CaseResult:
     """Return a case whose table also has the classes that only other cases hold."""
     assert case.table is not None
-    table = np.zeros((n_classes, n_classes), np.int64)
-    table[: case.table.shape[0], : case.table.shape[1]] = case.table
-    return replace(case, scores={score.value: score for score in scores_of(table)}, table=table)
+    table = table_over(case, values)
+    surfaces = {value: SurfaceScore() for value in values if value} if case.surfaces else {}
+    return replace(
+        case,
+        scores=_scores(table, values),
+        surfaces={**surfaces, **case.surfaces},
+        table=table,
+    )

@@ -17,12 +17,25 @@ import numpy as np
 
 from napari_unet_mic.evaluation.confusion import Table
 from napari_unet_mic.evaluation.overlap import ClassScore, scores_of
+from napari_unet_mic.evaluation.pooling import MeanShares, mean_shares
 from napari_unet_mic.evaluation.results import ClassMeans, Evaluation, SurfaceScore, mean_of
+from napari_unet_mic.reporting.mean_columns import (
+    EMPTY,
+    OVERLAP,
+    MeanColumn,
+    nsd_heading,
+    surface_columns,
+)
 
 Measure = Literal["voxels", "ml", "% of true", "% of predicted"]
 Style = Literal["text", "markdown", "csv"]
 
 ABSENT = "–"
+WIDEST = 25
+"""Classes of the widest confusion table that is printed."""
+LONGEST = 10
+"""Classes up to which the flat list is printed whole."""
+MOST_ERRORS = 20
 FLAT_HEADINGS = ("True class", "Predicted class", "Number of voxels")
 
 
@@ -150,6 +163,27 @@ def confusion_list(table: Table, names: Sequence[str]) -> TextTable:
     return TextTable(FLAT_HEADINGS, rows)
 
 
+def mean_grid(shares: MeanShares, names: Sequence[str]) -> TextTable:
+    """Write mean shares as a K x K table; beside it the number of cases behind each mean."""
+    cells = [[_figure(None if np.isnan(c) else float(c), 2) for c in row] for row in shares.percent]
+    counts = [str(n) for n in shares.n]
+    if shares.of == "true":
+        rows = [(name, *row, n) for name, row, n in zip(names, cells, counts, strict=True)]
+        return TextTable(("true \\ predicted", *names, "cases"), tuple(rows))
+    rows = [(name, *row) for name, row in zip(names, cells, strict=True)]
+    return TextTable(("true \\ predicted", *names), (*rows, ("cases", *counts)))
+
+
+def largest_errors(table: Table, names: Sequence[str], most: int = MOST_ERRORS) -> TextTable:
+    """Write the largest cells off the diagonal as the flat list, largest first."""
+    errors = table.copy()
+    np.fill_diagonal(errors, 0)
+    order = np.argsort(-errors, axis=None, kind="stable")[:most]
+    places = [divmod(int(place), len(names)) for place in order if errors.flat[place]]
+    rows = ((names[true], names[pred], str(int(errors[true, pred]))) for true, pred in places)
+    return TextTable(FLAT_HEADINGS, tuple(rows))
+
+
 def class_table(
     scores: Sequence[ClassScore],
     names: Mapping[int, str],
@@ -164,7 +198,7 @@ def class_table(
     """
     headings = ["Class", "IoU", "Dice"]
     if surfaces:
-        headings += ["HD95 mm", _nsd_heading(tolerance_mm)]
+        headings += ["HD95 mm", nsd_heading(tolerance_mm)]
     headings += ["true ml", "pred ml"] if voxel_ml else ["true voxels", "pred voxels"]
     rows = []
     for score in scores:
@@ -177,23 +211,24 @@ def class_table(
     return _without_empty_state(headings, rows)
 
 
-def mean_table(means: Sequence[ClassMeans], *, tolerance_mm: float | None = None) -> TextTable:
+def mean_table(means: Sequence[ClassMeans], columns: Sequence[MeanColumn] = OVERLAP) -> TextTable:
     """Write the means over cases of every class, each with the number of cases behind it."""
-    headings = ["Class", "mean IoU", "mean Dice", "cases", "IoU if present", "cases with class"]
-    headings += ["pooled IoU", "empty references", "of these with false positives"]
-    measured = any(mean.n_nsd for mean in means)
-    if measured:
-        headings += ["HD95 mm", "n HD95", _nsd_heading(tolerance_mm), "n NSD"]
-    rows = []
-    for mean in means:
-        row = [mean.name, _figure(mean.iou, 4), _figure(mean.dice, 4), str(mean.n)]
-        row += [_figure(mean.iou_present, 4), str(mean.n_present), _figure(mean.iou_pooled, 4)]
-        row += [str(mean.n_empty), str(mean.n_empty_spurious)]
-        if measured:
-            row += [_figure(mean.hd95_mm, 2), str(mean.n_hd95)]
-            row += [_figure(mean.nsd, 4), str(mean.n_nsd)]
-        rows.append(tuple(row))
-    return TextTable(tuple(headings), tuple(rows))
+    headings = ("Class", *(column.heading for column in columns))
+    rows = tuple((one.name, *(column.text(column.of(one)) for column in columns)) for one in means)
+    return TextTable(headings, rows)
+
+
+def mean_tables(
+    means: Sequence[ClassMeans], *, tolerance_mm: float | None = None
+) -> list[tuple[str, TextTable]]:
+    """Write overlap, surfaces (when measured) and empty references, each under its heading."""
+    tables = [("overlap", mean_table(means, OVERLAP))]
+    if any(one.n_nsd for one in means):
+        tables.append(("surfaces", mean_table(means, surface_columns(tolerance_mm))))
+    foreground = [one for one in means if one.value]
+    if any(one.n_empty for one in foreground):
+        tables.append(("references without the class", mean_table(foreground, EMPTY)))
+    return tables
 
 
 def case_table(evaluation: Evaluation) -> TextTable:
@@ -218,8 +253,9 @@ def case_table(evaluation: Evaluation) -> TextTable:
 def evaluation_text(evaluation: Evaluation, style: Style = "text") -> str:
     """Write everything that `unet-mic evaluate` prints.
 
-    The scores of a single case or the means over several and the cases worst first; the
-    confusion table in voxels and as a flat list; nnU-Net's foreground mean; the notes.
+    The scores of a single case, or the means over several and the cases worst first; the
+    confusion table in voxels (and as mean shares) and as a flat list; nnU-Net's foreground
+    mean; the notes.
     """
     title = "### {}\n\n" if style == "markdown" else "{}\n"
     parts = [
@@ -230,7 +266,9 @@ def evaluation_text(evaluation: Evaluation, style: Style = "text") -> str:
         f"Foreground mean (as in summary.json): IoU {_figure(iou, 4) or ABSENT}, "
         f"Dice {_figure(dice, 4) or ABSENT}\n"
     )
-    return "\n".join(parts) + "".join(f"note: {note}\n" for note in evaluation.notes)
+    notes = [f"note: {note}\n" for note in evaluation.notes]
+    notes += [f"left out: {case.name}: {case.sentence}\n" for case in evaluation.failed]
+    return "\n".join(parts) + "".join(notes)
 
 
 def _tables_of(evaluation: Evaluation) -> list[tuple[str, TextTable]]:
@@ -238,9 +276,8 @@ def _tables_of(evaluation: Evaluation) -> list[tuple[str, TextTable]]:
     tables: list[tuple[str, TextTable]] = []
     if n == 1:
         case = evaluation.cases[0]
-        scores = [case.scores[value] for value in sorted(case.scores)]
         per_class = class_table(
-            scores,
+            [case.scores[value] for value in case.values],
             evaluation.classes,
             surfaces=case.surfaces,
             voxel_ml=case.voxel_ml,
@@ -248,16 +285,32 @@ def _tables_of(evaluation: Evaluation) -> list[tuple[str, TextTable]]:
         )
         tables.append((f"{case.name}, per class", per_class))
     else:
-        means = mean_table(evaluation.class_means, tolerance_mm=tolerance_mm)
-        tables.append((f"Per class, mean over {n} cases", means))
+        means = mean_tables(evaluation.class_means, tolerance_mm=tolerance_mm)
+        tables += [(f"Per class, {n} cases, {what}", table) for what, table in means]
         tables.append(("Cases, worst first", case_table(evaluation)))
-    table = evaluation.pooled_table
-    if table is not None:
-        names = [evaluation.classes[value] for value in range(len(table))]
-        pooled = "" if n == 1 else f", {n} cases pooled"
+    return tables + _confusion_tables(evaluation)
+
+
+def _confusion_tables(evaluation: Evaluation) -> list[tuple[str, TextTable]]:
+    table, n = evaluation.pooled_table, len(evaluation.cases)
+    if table is None:
+        return []
+    names = [evaluation.classes[value] for value in evaluation.values]
+    pooled = "" if n == 1 else f", {n} cases pooled"
+    tables = []
+    if len(names) <= WIDEST:
         heading = f"Voxels, rows true class, columns predicted class{pooled}"
         tables.append((heading, confusion_grid(table, names)))
-        tables.append(("The same as a list", confusion_list(table, names)))
+        shares = mean_shares(evaluation.cases, evaluation.values) if n > 1 else None
+        if shares is not None:
+            tables.append(
+                ("The same in % of the true class, mean over cases", mean_grid(shares, names))
+            )
+    if len(names) <= LONGEST:
+        tables.append((f"The same as a list{pooled}", confusion_list(table, names)))
+    else:
+        heading = f"The {MOST_ERRORS} largest errors{pooled} (all in confusion.csv)"
+        tables.append((heading, largest_errors(table, names)))
     return tables
 
 
@@ -270,10 +323,6 @@ def _without_empty_state(headings: list[str], rows: list[tuple[str, ...]]) -> Te
     if any(row[-1] for row in rows):
         return TextTable((*headings, "state"), tuple(rows))
     return TextTable(tuple(headings), tuple(row[:-1] for row in rows))
-
-
-def _nsd_heading(tolerance_mm: float | None) -> str:
-    return "NSD" if tolerance_mm is None else f"NSD {tolerance_mm:g} mm"
 
 
 def _size(voxels: int, voxel_ml: float | None) -> str:

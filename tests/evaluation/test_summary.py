@@ -1,6 +1,7 @@
 import csv
 import json
 import math
+import re
 
 import nibabel
 import numpy as np
@@ -121,14 +122,33 @@ def test_without_dataset_json_values_are_classes(folders, tmp_path):
     assert found.pooled_table.sum() == 18
 
 
+def test_values_with_gaps_have_no_rows_between_them(folders, tmp_path):
+    (tmp_path / "dataset.json").unlink()
+    save(folders[0] / "a.nii.gz", labels(0, 1, 1, 52, 52, 0))
+    save(folders[1] / "a.nii.gz", labels(0, 1, 52, 52, 52, 0))
+    found = evaluate_folders(*folders, tolerance_mm=1.0)
+    assert found.values == (0, 1, 2, 52)
+    assert found.case("a").table.tolist() == [[2, 0, 0, 0], [0, 1, 0, 1], [0] * 4, [0, 0, 0, 2]]
+    assert found.case("a").scores[52].iou == 2 / 3
+    assert found.foreground_iou is not None  # classes nobody has would make it NaN
+    found.write(tmp_path / "out")
+    again = read_evaluation(tmp_path / "out")
+    assert np.array_equal(again.case("a").table, found.case("a").table)
+    assert again.class_means == found.class_means
+
+
 def test_ignored_voxels_of_the_dataset_are_left_out(folders, tmp_path):
     content = {"labels": {"background": 0, "liver": 1, "ignore": 2}, "channel_names": ["CT"]}
     file = tmp_path / "other.json"
     file.write_text(json.dumps(content))
     save(folders[1] / "a.nii.gz", labels(0, 1, 0, 1, 1, 0))
     save(folders[1] / "b.nii.gz", labels(0, 1, 1, 1, 0, 0))
-    found = evaluate_folders(*folders, file, tolerance_mm=None)
+    found = evaluate_folders(*folders, file, tolerance_mm=1.0)
     assert found.case("a").table.tolist() == [[2, 0], [1, 1]]
+    assert found.case("a").scores[1].n_pred == 1
+    assert list(found.case("a").surfaces) == [1]
+    found.write(tmp_path / "out")
+    assert read_evaluation(tmp_path / "out").ignore == 2
 
 
 def test_files_are_paired_by_name_and_the_rest_is_passed_over(folders):
@@ -143,10 +163,17 @@ def test_files_are_paired_by_name_and_the_rest_is_passed_over(folders):
     assert evaluate_folders(reference, prediction, tolerance_mm=None).notes == notes
 
 
-def test_a_prediction_without_reference_is_named(folders):
+def test_predictions_without_reference_are_named_and_left_out(folders):
     save(folders[1] / "z.nii.gz", labels(0, 0, 0, 0, 0, 0))
+    pairs, notes = pair_files(*folders)
+    assert [pair.name for pair in pairs] == ["a", "b", "c"]
+    assert "no reference for 1 of 4 predictions (z)" in notes[0]
+
+
+def test_predictions_of_other_cases_are_refused(folders, tmp_path):
+    save(tmp_path / "others" / "z.nii.gz", labels(0, 0, 0, 0, 0, 0))
     with pytest.raises(BadInput, match=r"z\.nii\.gz.*reference named z"):
-        pair_files(*folders)
+        pair_files(folders[0], tmp_path / "others")
 
 
 def test_two_files_are_a_pair(folders):
@@ -162,17 +189,45 @@ def test_missing_and_empty_folders(folders, tmp_path, which):
         evaluate_folders(folders[0], tmp_path / which)
 
 
-def test_another_grid_an_unknown_class_and_a_broken_file_are_refused(folders):
-    reference, prediction = folders
-    save(prediction / "b.nii.gz", labels(0, 1, 1, 2, 0, 0), (5.0, 0.5, 3.0))
-    with pytest.raises(GridMismatch, match=r"predicted/b\.nii\.gz"):
-        evaluate_folders(reference, prediction, tolerance_mm=None)
-    save(prediction / "b.nii.gz", labels(0, 1, 1, 7, 0, 0))
-    with pytest.raises(UnknownClass, match=r"predicted/b\.nii\.gz.*value 7"):
-        evaluate_folders(reference, prediction, tolerance_mm=None)
-    (prediction / "b.nii.gz").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
-    with pytest.raises(UnreadableFile, match="LFS"):
-        evaluate_folders(reference, prediction, tolerance_mm=None)
+def spoil(file, how):
+    if how == "grid":
+        save(file, labels(0, 1, 1, 2, 0, 0), (5.0, 0.5, 3.0))
+    elif how == "class":
+        save(file, labels(0, 1, 1, 7, 0, 0))
+    else:
+        file.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+
+
+BROKEN = [
+    ("grid", GridMismatch, r"predicted/b\.nii\.gz.*voxels away"),
+    ("class", UnknownClass, r"predicted/b\.nii\.gz.*value 7"),
+    ("file", UnreadableFile, r"predicted/b\.nii\.gz.*LFS"),
+]
+
+
+@pytest.mark.parametrize(("how", "error", "words"), BROKEN, ids=[how for how, *_ in BROKEN])
+def test_one_broken_case_is_named_and_the_others_are_compared(folders, tmp_path, how, error, words):
+    expected = evaluate_folders(*folders, tolerance_mm=None)
+    spoil(folders[1] / "b.nii.gz", how)
+    found = evaluate_folders(*folders, tolerance_mm=None)
+    assert [case.name for case in found.cases] == ["a", "c"]
+    (failed,) = found.failed
+    assert failed.name == "b"
+    assert re.search(words, failed.sentence)
+    assert found.means_of(1).n == 2
+    assert found.case("a").scores == expected.case("a").scores
+    found.write(tmp_path / "out")
+    assert read_evaluation(tmp_path / "out").failed == found.failed
+    pairs, _ = pair_files(*folders)
+    with pytest.raises(error, match=words):  # training wants to hear of it at once
+        evaluate_pairs(pairs, CLASSES)
+
+
+def test_when_every_case_is_broken_the_first_is_said(folders):
+    for file in folders[1].iterdir():
+        spoil(file, "file")
+    with pytest.raises(UnreadableFile, match=r"a\.nii\.gz"):
+        evaluate_folders(*folders, tolerance_mm=None)
 
 
 def test_a_slight_displacement_is_a_note(folders):
