@@ -273,10 +273,8 @@ def evaluate(options: argparse.Namespace) -> int:
     )
     found.write(options.output)
     print(evaluation_text(found))
-    number = len(found.cases)
-    say(
-        f"{options.output}: summary.json, confusion.csv, cases.csv of {number} case{'s' * (number != 1)}"
-    )
+    compared = "1 case" if len(found.cases) == 1 else f"{len(found.cases)} cases"
+    say(f"{options.output}: summary.json, confusion.csv, cases.csv of {compared}")
     for case in found.failed:
         say(f"unet-mic: {case.name} was left out: {case.sentence}")
     return 1 if found.failed else 0

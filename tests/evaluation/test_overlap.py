@@ -20,6 +20,8 @@ def test_the_reports_own_tables(table, rounded, cut):
     scores = scores_of(np.array(table))
     assert tuple(round(score.iou, 4) for score in scores) == rounded
     assert tuple(int(score.iou * 10000) / 10000 for score in scores) == cut
+    for score, printed in zip(scores, cut, strict=True):  # alike to three decimals
+        assert abs(score.iou - printed) < 0.0005
 
 
 def test_counts_of_one_class():
