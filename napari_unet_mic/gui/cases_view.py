@@ -1,70 +1,121 @@
-"""All cases of an evaluation, worst first: one row a case, a click opens it in the inspector."""
+"""All cases of an evaluation: means per class, the pooled K x K table, and the cases behind both.
+
+An evaluation's folder enters. A click on a number lists the cases it comes from; a click on a
+case opens it and leaves as the layers and the cell to look at.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet_mic.data.dataset import Dataset, load_case
-from napari_unet_mic.data.volume import read_labels
-from napari_unet_mic.errors import BadInput
+from napari_unet_mic.gui import cases_work as work
+from napari_unet_mic.gui import confusion_tables as confusion
 from napari_unet_mic.gui import layers
-from napari_unet_mic.gui.colours import class_colour
+from napari_unet_mic.gui.case_list import CaseList
+from napari_unet_mic.gui.commands import evaluate_command
+from napari_unet_mic.gui.confusion_view import ConfusionView
 from napari_unet_mic.gui.forms import ElidedLabel, explained
+from napari_unet_mic.gui.mean_tables import show_means
+from napari_unet_mic.gui.parts import Part, Parts
 from napari_unet_mic.gui.state import OpenCase
-from napari_unet_mic.gui.tables import TableModel, TableView
+from napari_unet_mic.gui.table_model import TableModel
+from napari_unet_mic.gui.tables import TableView
+from napari_unet_mic.reporting.mean_columns import MeanColumn
 
 if TYPE_CHECKING:
+    from napari_unet_mic.evaluation.gathering import Gathered
+    from napari_unet_mic.evaluation.ranking import Cell, Ranking
     from napari_unet_mic.evaluation.results import CaseResult, Evaluation
     from napari_unet_mic.gui.app import App
 
-NO_EVALUATION = "Open a folder with summary.json: of a run's fold, an evaluation, or nnU-Net's own"
+NO_EVALUATION = "Open a folder with summary.json: of a run, an evaluation, or nnU-Net's own"
+MEANS_TITLE = "Per class, means over cases"
 
 
 class CasesView(QWidget):
-    """The cases of one evaluation."""
+    """One evaluation; `title` and `browse` belong into the panel's header."""
+
+    case_opened = Signal(object, object, object)  # reference layer, prediction layer, cell
+    alone_wanted = Signal()
 
     def __init__(self, app: App) -> None:
         super().__init__()
         self._app = app
-        self.evaluation: Evaluation | None = None
-        self._folder = Path()
-        self._order: list[CaseResult] = []
+        self.gathered: Gathered | None = None
+        self.ranking: Ranking | None = None
+        self._shown: work.AllCases | None = None
+        self._columns: tuple[MeanColumn, ...] = ()
         self.title = ElidedLabel(NO_EVALUATION)
-        browse = explained(
+        self.browse = explained(
             QPushButton("Open evaluation…"),
-            "Choose a folder with summary.json: an evaluation, a run's fold, nnU-Net's validation",
+            "Choose a folder with summary.json: an evaluation, a run or model folder (all its "
+            "folds), nnU-Net's validation",
             "unet-mic evaluate … -o FOLDER",
         )
-        browse.clicked.connect(self._on_browse)
-        self.model = TableModel()
-        self.table = TableView(self.model)
-        self.table.cell_clicked.connect(lambda row, _: self.open_case(self._order[row]))
-        line = QHBoxLayout()
-        line.addWidget(self.title, 1)
-        line.addWidget(browse)
+        self.browse.clicked.connect(self._on_browse)
+        self.means_model = TableModel()
+        self.means = TableView(self.means_model, by_row=False, sortable=False, wrapped=True)
+        self.means.cell_clicked.connect(self._on_mean_clicked)
+        self.means.row_header_clicked.connect(lambda row: self._on_mean_clicked(row, 0))
+        self.means_title = ElidedLabel(MEANS_TITLE)
+        views = (*confusion.POOLED_VIEWS, *confusion.MEAN_VIEWS)
+        self.confusion = ConfusionView(views, "list, pooled")
+        self.confusion.chosen.connect(self._on_cell_chosen)
+        self.confusion.remedy.clicked.connect(self._on_count_wanted)
+        self.confusion.remedy.setText("Count from the label files")
+        explained(self.confusion.remedy, "Compare every case's two label files again, in the back")
+        self.list = CaseList()
+        self.list.case_chosen.connect(self.open_case)
+        self.list.case_wanted_alone.connect(lambda _: self.alone_wanted.emit())
+        self.list.order_dropped.connect(self._on_order_dropped)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addLayout(line)
-        layout.addWidget(self.table, 1)
+        self.parts = Parts(
+            [
+                Part("Tables", self._means_part(), self.means),
+                Part("Tables", self.confusion, self.confusion.grid),
+                Part("Cases", self.list, self.list.table),
+            ]
+        )
+        layout.addWidget(self.parts)
 
+    def _means_part(self) -> QWidget:
+        part = QWidget()
+        layout = QVBoxLayout(part)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        line = QHBoxLayout()
+        line.addWidget(self.means_title, 1)
+        layout.addLayout(line)
+        layout.addWidget(self.means, 1)
+        return part
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """What is open."""
+        return self.gathered.evaluation if self.gathered is not None else None
+
+    # ---- opening ---------------------------------------------------------------------
     def open(self, folder: str | Path) -> None:
-        """Open an evaluation by its folder or its summary.json."""
+        """Open an evaluation by its folder or its summary.json, or all folds of a model."""
         dataset = self._app.state.dataset
         self._app.in_thread(
-            _read,
+            work.open_evaluation,
             folder,
-            classes=dict(dataset.classes) if dataset else None,
+            dict(dataset.classes) if dataset else None,
+            work.labels_of(dataset),
             topic="evaluation",
-            on_done=lambda evaluation: self.show_evaluation(evaluation, Path(folder)),
+            busy="Reading the evaluation",
+            on_done=self._on_prepared,
         )
 
     def open_newest(self) -> None:
         """Open the newest evaluation of the chosen run or the workspace, when none is open."""
-        if self.evaluation is not None:
+        if self.gathered is not None:
             return
         state = self._app.state
         places = list(state.run_folder.glob("*/*/summary.json")) if state.run_folder else []
@@ -73,110 +124,160 @@ class CasesView(QWidget):
         if places:
             self.open(max(places, key=lambda file: file.stat().st_mtime).parent)
 
+    def show_evaluation(self, evaluation: Evaluation, folder: Path) -> None:
+        """Show an evaluation that has just been made."""
+        from napari_unet_mic.evaluation.gathering import Gathered
+
+        place = folder if folder.is_dir() else folder.parent
+        self.gathered = Gathered(
+            evaluation, place, dict.fromkeys((case.name for case in evaluation.cases), place)
+        )
+        self._app.in_thread(
+            work.prepared,
+            self.gathered,
+            work.labels_of(self._app.state.dataset),
+            topic="evaluation",
+            on_done=self._on_prepared,
+        )
+
     def _on_browse(self) -> None:
         start = str(self._app.state.run_folder or Path.home())
         folder = QFileDialog.getExistingDirectory(self, "Open an evaluation", start)
         if folder:
             self.open(folder)
 
-    def show_evaluation(self, evaluation: Evaluation, folder: Path) -> None:
-        """Show the cases of an evaluation, worst mean foreground IoU first."""
-        self.evaluation = evaluation
-        self._folder = folder if folder.is_dir() else folder.parent
-        self._order = sorted(evaluation.cases, key=_badness)
-        classes = {value: name for value, name in evaluation.classes.items() if value}
-        columns = ["case", "mean IoU", *(f"IoU {name}" for name in classes.values())]
-        columns += [f"Dice {name}" for name in classes.values()]
-        rows = []
-        for case in self._order:
-            scores = [case.scores.get(value) for value in classes]
-            ious = [score.iou if score else None for score in scores]
-            dices = [score.dice if score else None for score in scores]
-            rows.append([case.name, case.foreground_iou, *ious, *dices])
-        self.model.formats = dict.fromkeys(columns[1:], lambda value: f"{value:.4f}")
-        colours = [None, None, *[class_colour(value) for value in classes] * 2]
-        self.model.header_colour_of = lambda column: colours[column]
-        self.model.tooltips = {
-            "mean IoU": "Mean over the foreground classes that are in either map"
-        }
-        self.model.set_rows(columns, rows)
-        self.title.set_whole(self._headline(evaluation, classes))
-        self.title.setToolTip(f"{self._folder}\n" + "\n".join(evaluation.notes))
+    def _on_prepared(self, shown: work.AllCases) -> None:
+        self._shown, self.gathered = shown, shown.gathered
+        found = shown.evaluation
+        self._columns = show_means(self.means_model, shown.means, found.tolerance_mm)
+        self._say_what_is_open(found)
+        self.confusion.show_confusion(shown.confusion)
+        self.confusion.explain(shown.lacking)
+        self.confusion.remedy.setVisible(shown.countable)
+        self.confusion.remedy.setEnabled(True)
+        self._list(shown.ranking)
 
-    def _headline(self, evaluation: Evaluation, classes: dict[int, str]) -> str:
-        parts = []
-        for means in evaluation.class_means:
-            if means.value in classes and means.iou is not None:
-                pooled = f", pooled {means.iou_pooled:.4f}" if means.iou_pooled is not None else ""
-                parts.append(f"{means.name} IoU {means.iou:.4f} (mean of {means.n}{pooled})")
-        return f"{self._folder.name}: {len(evaluation.cases)} cases; " + "; ".join(parts)
-
-    def open_case(self, result: CaseResult) -> None:
-        """Show a case's image, reference and prediction in the viewer."""
-        self._app.in_thread(
-            read_judged_case,
-            result,
-            self._folder,
-            self._app.state.dataset,
-            dict(self.evaluation.classes) if self.evaluation else {},
-            topic="case",
-            busy=f"Reading {result.name}",
-            on_done=self._on_read,
+    def _say_what_is_open(self, found: Evaluation) -> None:
+        assert self.gathered is not None
+        n, lost = len(found.cases), len(found.failed)
+        name = self.gathered.place.name
+        self.title.set_whole(
+            f"{name}: {n} case{'s' * (n != 1)}" + (f", {lost} not compared" if lost else "")
+        )
+        sentences = [*found.notes, *(f"{one.name}: {one.sentence}" for one in found.failed)]
+        self.title.setToolTip("\n".join([str(self.gathered.place), *sentences[:20]]))
+        iou, dice = found.foreground_iou, found.foreground_dice
+        if iou is None or dice is None:
+            self.means_title.set_whole(MEANS_TITLE)
+            return
+        self.means_title.set_whole(f"{MEANS_TITLE}; foreground: IoU {iou:.4f}, Dice {dice:.4f}")
+        self.means_title.setToolTip(
+            "Foreground: as in nnU-Net's summary.json, the plain mean over the foreground classes"
         )
 
-    def _on_read(self, answer: tuple[OpenCase | None, list[layers.LayerTuple]]) -> None:
+    def _on_count_wanted(self) -> None:
+        if self.gathered is None:
+            return
+        self.confusion.remedy.setEnabled(False)
+        self._app.in_thread(
+            work.counted,
+            self.gathered,
+            work.labels_of(self._app.state.dataset),
+            progress=lambda done, n: self._app.tell(self._on_counted_some, done, n),
+            topic="evaluation",
+            busy="Counting the cases",
+            stoppable=True,
+            on_done=self._on_prepared,
+            on_error=self._on_count_failed,
+        )
+
+    def _on_counted_some(self, done: int, n: int) -> None:
+        self.confusion.notice.setText(f"{work.NO_TABLE} Counted {done} of {n} cases.")
+
+    def _on_count_failed(self, error: BaseException) -> None:
+        self.confusion.remedy.setEnabled(True)
+        self._app.show_error(error)
+
+    # ---- a number, and the cases behind it -------------------------------------------
+    def _on_mean_clicked(self, row: int, column: int) -> None:
+        from napari_unet_mic.evaluation.ranking import by_mean
+
+        if self._shown is not None and row < len(self._shown.means):
+            value = self._shown.means[row].value
+            self._list(by_mean(self._shown.evaluation, value, self._columns[column].which))
+
+    def _on_cell_chosen(self, row: int | None, column: int | None) -> None:
+        values = self.evaluation.values if self.evaluation is not None else ()
+        true = None if row is None else values[row]
+        self.rank_by_cell(true, None if column is None else values[column])
+
+    def rank_by_cell(self, true_class: int | None, predicted_class: int | None) -> None:
+        """List the cases with voxels in a cell, of a row's or a column's errors, of all errors."""
+        from napari_unet_mic.evaluation.ranking import by_cell
+
+        if self._shown is None:
+            return
+        if self._shown.confusion is None:
+            self._app.say(self._shown.lacking)
+            return
+        self._list(by_cell(self._shown.evaluation, true_class, predicted_class))
+
+    def _on_order_dropped(self) -> None:
+        if self._shown is not None:
+            self._list(self._shown.ranking)
+
+    def _list(self, ranking: Ranking) -> None:
+        assert self.evaluation is not None
+        self.ranking = ranking
+        self.list.show_ranking(self.evaluation, ranking)
+        self.parts.bring_forward("Cases" if ranking.heading else "Tables")
+
+    def tables(self) -> list[tuple[str, TableModel]]:
+        """Return the tables in sight, each with its title, for copying."""
+        if self.evaluation is None:
+            return []
+        shown = self.confusion.view_box.currentText()
+        return [
+            (f"Per class, means over {len(self.evaluation.cases)} cases", self.means_model),
+            (f"True class (rows), predicted class: {shown}", self.confusion.shown_model),
+            (f"Cases, {self.list.title.whole}", self.list.model),
+        ]
+
+    def command(self) -> str:
+        """Return the shell command that evaluates these cases."""
+        cases = self.evaluation.cases if self.evaluation is not None else ()
+        if not cases:
+            return evaluate_command("REFERENCES", "PREDICTIONS")
+        first = cases[0]
+        return evaluate_command(
+            Path(first.reference_file).parent, Path(first.prediction_file).parent
+        )
+
+    # ---- a case ----------------------------------------------------------------------
+    def open_case(self, result: CaseResult) -> None:
+        """Show a case's image, reference and prediction in the viewer."""
+        if self.gathered is None:
+            return
+        cell = self.ranking.cell if self.ranking is not None else None
+        self._app.in_thread(
+            work.read_judged_case,
+            self.gathered,
+            result,
+            self._app.state.dataset,
+            topic="case",
+            busy=f"Reading {result.name}",
+            on_done=lambda answer: self._on_read(answer, cell),
+        )
+
+    def _on_read(
+        self, answer: tuple[OpenCase | None, list[layers.LayerTuple]], cell: Cell | None
+    ) -> None:
         case, tuples = answer
         kept = layers.show_case(self._app.viewer, tuples)
         newest = {layers.role_of(layer): layer for layer in self._app.viewer.layers}
-        layers.show_pair(newest["reference"], newest["prediction"])
+        reference, prediction = newest["reference"], newest["prediction"]
+        layers.show_pair(reference, prediction)
         self._app.state.case = case
+        self.case_opened.emit(reference, prediction, cell)
         if kept:
             self._app.say(f"{', '.join(kept)} has changes that are not saved, so it stays (hidden)")
-
-
-def _badness(case: CaseResult) -> float:
-    """Sort key: the worst first, cases without any score last."""
-    return 2.0 if case.foreground_iou is None else case.foreground_iou
-
-
-def _read(folder: str | Path, classes: dict[int, str] | None) -> Evaluation:
-    """Read an evaluation; imports what evaluating needs here, off the GUI thread."""
-    from napari_unet_mic.evaluation.result_files import read_evaluation
-
-    return read_evaluation(folder, classes=classes)
-
-
-def read_judged_case(
-    result: CaseResult, folder: Path, dataset: Dataset | None, classes: dict[int, str]
-) -> tuple[OpenCase | None, list[layers.LayerTuple]]:
-    """Read a case's image (when the dataset has it), prediction and reference; in a thread."""
-    name = result.name
-    prediction = read_labels(_found(result.prediction_file, folder, "prediction"))
-    tuples: list[layers.LayerTuple] = []
-    case, reference = None, None
-    if dataset is not None and any(known.name == name for known in dataset.cases):
-        image, reference = load_case(dataset, name)
-        case = OpenCase(dataset.case(name), image, reference)
-        tuples += layers.image_tuples(image, case=name, channel_names=dataset.channel_names)
-    if reference is None:
-        reference = read_labels(_found(result.reference_file, folder, "reference"))
-    for volume, role in ((prediction, "prediction"), (reference, "reference")):
-        title = f"{name} {role}"
-        tuples.append(
-            layers.labels_tuple(volume, name=title, role=role, case=name, classes=classes)
-        )
-    return case, tuples
-
-
-def _found(file: str, folder: Path, role: str) -> Path:
-    """Return the file a summary names: there, or beside it when the folder was moved."""
-    beside = folder / Path(file.replace("\\", "/")).name
-    for candidate in (Path(file), beside):
-        if candidate.is_file() and (role == "prediction" or candidate != beside):
-            return candidate
-    raise BadInput(
-        file,
-        expected=f"the {role} that summary.json names",
-        got="no such file",
-        advice="open the dataset first, or evaluate again",
-    )

@@ -66,6 +66,18 @@ def predict_command(
     return joined(words)
 
 
+def evaluate_command(reference: str | Path, prediction: str | Path, out: str = "OUT") -> str:
+    """Return the ``unet-mic evaluate`` line that compares two files or folders.
+
+    Examples
+    --------
+    >>> evaluate_command("labelsTr", "my model")
+    "unet-mic evaluate --reference labelsTr --prediction 'my model' -o OUT"
+    """
+    words = ["unet-mic", "evaluate", "--reference", str(reference)]
+    return joined([*words, "--prediction", str(prediction), "-o", out])
+
+
 def joined(words: Sequence[str]) -> str:
     """Quote the words of a command for this system's shell."""
     return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)

@@ -20,7 +20,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_unet_mic.errors import BadInput, UnknownClass
 from napari_unet_mic.evaluation.confusion import code_array, table_of_codes, update_codes
 from napari_unet_mic.evaluation.overlap import scores_of
-from napari_unet_mic.gui import layers
+from napari_unet_mic.gui import layer_grids, layers
 from napari_unet_mic.gui.state import Comparison
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Comparer(QObject):
                 got="the same one twice",
                 advice="choose another prediction",
             )
-        displacement = layers.check_comparable(reference, prediction)
+        displacement = layer_grids.check_comparable(reference, prediction)
         if displacement > 0.01:
             self._app.say(
                 f"{prediction.name} lies {displacement:.2g} voxels beside {reference.name}; "
@@ -192,13 +192,16 @@ class Comparer(QObject):
             source and source.role in ("reference", "prediction") for source in ours
         )
         classes = {**layers.classes_of(prediction), **layers.classes_of(reference)}
+        ignore = layers.ignore_of(reference)
+        if ignore is None and of_dataset and dataset is not None:
+            ignore = dataset.ignore_value
         return Pair(
             names=(reference.name, prediction.name),
             reference=np.asarray(reference.data),
             prediction=np.asarray(prediction.data),
             classes=dict(sorted(classes.items())),
             spacing_mm=tuple(float(s) for s in reference.scale),
-            ignore=dataset.ignore_value if of_dataset and dataset is not None else None,
+            ignore=ignore,
         )
 
     def _on_compared(self, answer: tuple[Comparison, npt.NDArray[np.int64]]) -> None:

@@ -15,35 +15,33 @@ from qtpy.QtWidgets import (
     QMenu,
     QPushButton,
     QSizePolicy,
-    QSplitter,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_unet_mic.errors import UNetMicError
+from napari_unet_mic.gui import confusion_tables, layers
 from napari_unet_mic.gui import inspector_tables as contents
-from napari_unet_mic.gui import layers
 from napari_unet_mic.gui.cases_view import CasesView
+from napari_unet_mic.gui.commands import evaluate_command
 from napari_unet_mic.gui.comparison import Comparer, suggested_pair
+from napari_unet_mic.gui.confusion_view import ConfusionView
 from napari_unet_mic.gui.controls import CommandButton
 from napari_unet_mic.gui.forms import ElidedLabel, explained, short_combo
 from napari_unet_mic.gui.mistakes_view import MistakesView
+from napari_unet_mic.gui.parts import Part, Parts
+from napari_unet_mic.gui.refusal import Refusal
 from napari_unet_mic.gui.state import Comparison
-from napari_unet_mic.gui.tables import (
-    TableModel,
-    TableView,
-    as_csv,
-    as_markdown,
-    as_text,
-    thousands,
-)
+from napari_unet_mic.gui.table_copies import FORMS, Form, together
+from napari_unet_mic.gui.tables import TableModel, TableView, thousands
 
 if TYPE_CHECKING:
     from napari_unet_mic.gui.app import App
 
 NOTHING_CHOSEN = "Choose two labels layers"
-WIDE = 720  # pixels: narrower than this the three parts stand above each other
+THIS_CASE, ALL_CASES, REFUSED = range(3)
+WIDE = 720  # pixels: narrower than this the header's lines stand above each other
 
 
 class InspectorPanel(QWidget):
@@ -55,6 +53,10 @@ class InspectorPanel(QWidget):
         self.comparer = Comparer(app)
         self.mistakes = MistakesView(app, self.comparer)
         self.cases = CasesView(app)
+        self.cases.case_opened.connect(self._on_case_opened)
+        self.cases.alone_wanted.connect(lambda: self.scope.setCurrentIndex(THIS_CASE))
+        self._wanted: tuple[int | None, int | None] | None = None
+        self._refused = False
         self._build()
         app.state.events.comparison.connect(self._on_comparison_changed)
         events = app.viewer.layers.events
@@ -80,33 +82,46 @@ class InspectorPanel(QWidget):
         for word, box in (("Reference", self.reference_box), ("Prediction", self.prediction_box)):
             layers_line.addWidget(QLabel(word))
             layers_line.addWidget(box, 1)
+        layers_line.addWidget(self.message, 1)
+        cases_line = QHBoxLayout()
+        cases_line.addWidget(self.cases.title, 1)
+        cases_line.addWidget(self.cases.browse)
         self.scope = explained(QComboBox(), "The two layers in the viewer, or all cases of a run")
         self.scope.addItems(["this case", "all cases"])
         self.scope.currentIndexChanged.connect(self._on_scope_chosen)
         for widget in (
             self.scope,
-            self._button("all errors", "Show every wrong voxel", self._on_all_errors),
+            self._button("all errors", "Every wrong voxel, of any class", self._on_all_errors),
             self._copy_button(),
             CommandButton(self.command, self._app.say),
         ):
             buttons_line.addWidget(widget)
+        self._left = QStackedWidget()
+        self._left.addWidget(_holding(layers_line))
+        self._left.addWidget(_holding(cases_line))
+        self._left.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.header = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self.header.setSpacing(5)
-        self.header.addLayout(layers_line, 6)
-        self.header.addWidget(self.message, 2)
+        self.header.addWidget(self._left, 1)
         self.header.addLayout(buttons_line)
-        self.splitter = QSplitter(Qt.Orientation.Horizontal)
-        self.splitter.setChildrenCollapsible(False)
-        for part in (self._build_classes(), self._build_confusion(), self.mistakes):
-            self.splitter.addWidget(part)
-        self.splitter.setSizes([390, 360, 400])
+        classes, confusion = self._build_classes(), self._build_confusion()
+        self.parts = Parts(
+            [
+                Part("Tables", classes, self.class_view),
+                Part("Tables", confusion, self.confusion.grid),
+                Part("Mistakes", self.mistakes, self.mistakes.table),
+            ]
+        )
+        self.refusal = Refusal(self._app)
+        self.refusal.replaced.connect(self._on_replaced)
+        self.refusal.placed.connect(self._on_choice_changed)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
         layout.setSpacing(3)
         layout.addLayout(self.header)
         self.pages = QStackedWidget()
-        self.pages.addWidget(self.splitter)
-        self.pages.addWidget(self.cases)
+        for page in (self.parts, self.cases, self.refusal):
+            self.pages.addWidget(page)
         layout.addWidget(self.pages, 1)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
@@ -130,50 +145,43 @@ class InspectorPanel(QWidget):
     def _copy_button(self) -> QPushButton:
         button = explained(QPushButton("copy tables"), "Copy the tables for a report")
         menu = QMenu(button)
-        forms = {"as text": as_text, "as CSV": as_csv, "as Markdown": as_markdown}
-        for title, form in forms.items():
+        for title, form in FORMS.items():
             menu.addAction(title, lambda form=form: self.copy_tables(form))
         button.setMenu(menu)
         return button
 
     def _build_classes(self) -> QWidget:
         self.class_model = contents.class_model()
-        self.class_view = TableView(self.class_model)
+        self.class_view = TableView(self.class_model, frozen=True)
         self.class_view.cell_clicked.connect(self._on_class_clicked)
         return _titled("Per class", self.class_view)
 
     def _build_confusion(self) -> QWidget:
-        self.confusion_model = TableModel()
-        self.confusion_view = TableView(self.confusion_model, sortable=False, by_row=False)
-        self.confusion_view.cell_clicked.connect(self._on_confusion_clicked)
-        self.confusion_view.row_header_clicked.connect(lambda row: self._select_rows(row, None))
-        self.confusion_view.column_header_clicked.connect(
-            lambda column: self._select_rows(None, column)
-        )
-        self.list_model = contents.list_model()
-        self.list_view = TableView(self.list_model)
-        self.list_view.cell_clicked.connect(self._on_list_clicked)
-        self.view_box = explained(QComboBox(), "What the cells hold, or the same as a list")
-        self.view_box.addItems([*contents.VIEWS, "list"])
-        self.view_box.currentTextChanged.connect(self._on_view_changed)
-        self._tables = QStackedWidget()
-        self._tables.addWidget(self.confusion_view)
-        self._tables.addWidget(self.list_view)
-        return _titled("True class ↓  predicted →", self._tables, self.view_box)
+        self.confusion = ConfusionView()
+        self.confusion.chosen.connect(self._select_rows)
+        self.confusion_view, self.confusion_model = self.confusion.grid, self.confusion.model
+        self.list_model, self.view_box = self.confusion.list_model, self.confusion.view_box
+        return self.confusion
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
-        """Put the parts side by side where there is room, else above each other."""
+        """Put the header into one line where there is room."""
         super().resizeEvent(event)
-        wide = event.size().width() >= WIDE
-        across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
-        self.splitter.setOrientation(across if wide else down)
         flow = QBoxLayout.Direction
+        wide = event.size().width() >= WIDE
         self.header.setDirection(flow.LeftToRight if wide else flow.TopToBottom)
 
     def _on_scope_chosen(self, index: int) -> None:
-        self.pages.setCurrentIndex(index)
-        if index == 1:
+        self._left.setCurrentIndex(index)
+        self._show_page()
+        if index == ALL_CASES:
             self.cases.open_newest()
+
+    def _show_page(self) -> None:
+        """Show all cases, this case, or why its two layers cannot be compared."""
+        if self.scope.currentIndex() == ALL_CASES:
+            self.pages.setCurrentIndex(ALL_CASES)
+        else:
+            self.pages.setCurrentIndex(REFUSED if self._refused else THIS_CASE)
 
     # ---- which layers ----------------------------------------------------------------
     def _on_layers_changed(self, event: Any = None) -> None:
@@ -239,12 +247,30 @@ class InspectorPanel(QWidget):
         state = self._app.state
         state.reference_layer = reference.name if reference else ""
         state.prediction_layer = prediction.name if prediction else ""
+        self._refused = False
         try:
             self.comparer.choose(reference, prediction)
             self._say("" if reference and prediction else NOTHING_CHOSEN)
         except UNetMicError as error:
             self._app.say(str(error))
-            self._say(str(error))
+            self._say("cannot be compared")
+            self.refusal.refuse(error, reference, prediction)
+            self._refused = True
+        self._show_page()
+
+    def _on_replaced(self, old: Labels, new: Labels) -> None:
+        """Compare a layer that was made in place of another, which is hidden."""
+        pair = [new if layer is old else layer for layer in self.chosen()]
+        old.visible = False
+        self._fill_combos()
+        if None not in pair:
+            self.choose(*pair)
+
+    def _on_case_opened(self, reference: Labels, prediction: Labels, cell: Any) -> None:
+        """Compare the case that was clicked in the list, and go to the cell it was listed for."""
+        self._fill_combos()
+        self.choose(reference, prediction)
+        self._wanted = cell
 
     def _say(self, sentence: str) -> None:
         self.message.set_whole(sentence)
@@ -253,44 +279,28 @@ class InspectorPanel(QWidget):
     # ---- the numbers -----------------------------------------------------------------
     def _on_comparison_changed(self, comparison: Comparison | None) -> None:
         contents.show_classes(self.class_model, comparison)
-        self._show_cells()
+        self.confusion.show_confusion(
+            None if comparison is None else confusion_tables.of_comparison(comparison)
+        )
         if comparison is None:
             return
         errors = int(comparison.table.sum() - comparison.table.trace())
         self._say(f"{thousands(errors)} voxels differ")
-        self.mistakes.refresh()
-
-    def _cell_view(self) -> str:
-        text = self.view_box.currentText()
-        return text if text in contents.VIEWS else "voxels"
-
-    def _on_view_changed(self, text: str) -> None:
-        self._tables.setCurrentIndex(int(text == "list"))
-        self._show_cells()
-        self.confusion_view.fit_columns()
-
-    def _show_cells(self) -> None:
-        """Fill the table in sight: the other one waits until it is asked for."""
-        comparison = self._app.state.comparison
-        if self.view_box.currentText() == "list":
-            contents.show_list(self.list_model, comparison)
+        if self._wanted is not None:
+            wanted, self._wanted = self._wanted, None
+            self.mistakes.select(*wanted)
         else:
-            contents.show_confusion(self.confusion_model, comparison, self._cell_view())
+            self.mistakes.refresh()
 
     # ---- a cell, and its voxels ------------------------------------------------------
     def _on_class_clicked(self, row: int, _: int) -> None:
         self._select_rows(row, row)
 
-    def _on_confusion_clicked(self, row: int, column: int) -> None:
-        self._select_rows(row, column)
-
-    def _on_list_clicked(self, row: int, _: int) -> None:
-        comparison = self._app.state.comparison
-        if comparison is not None:
-            self._select_rows(*divmod(row, len(comparison.class_values)))
-
     def _on_all_errors(self) -> None:
-        self._select_rows(None, None)
+        if self.scope.currentIndex() == ALL_CASES:
+            self.cases.rank_by_cell(None, None)
+        else:
+            self._select_rows(None, None)
 
     def _select_rows(self, row: int | None, column: int | None) -> None:
         comparison = self._app.state.comparison
@@ -301,19 +311,36 @@ class InspectorPanel(QWidget):
             )
 
     # ---- taking it elsewhere ---------------------------------------------------------
-    def copy_tables(self, form: Any) -> None:
-        """Copy the per-class table and the confusion table in a form (text, CSV, Markdown)."""
-        shown = self.list_model if self.view_box.currentText() == "list" else self.confusion_model
-        QGuiApplication.clipboard().setText(f"{form(self.class_model)}\n\n{form(shown)}\n")
+    def copy_tables(self, form: Form) -> None:
+        """Copy the tables in sight in a form (text, CSV, Markdown)."""
+        QGuiApplication.clipboard().setText(together(self.tables_in_sight(), form))
         self._app.say("Copied the tables")
 
+    def tables_in_sight(self) -> list[tuple[str, TableModel]]:
+        """Return the tables of the scope that is shown, each with its title."""
+        if self.scope.currentIndex() == ALL_CASES:
+            return self.cases.tables()
+        regions = ("Mistakes: " + self.mistakes.title.whole, self.mistakes.model)
+        shown = (f"True class (rows), predicted class: {self.view_box.currentText()}",)
+        return [("Per class", self.class_model), (*shown, self.confusion.shown_model), regions]
+
     def command(self) -> str:
-        """Return the shell command that compares these two."""
+        """Return the shell command that compares these two layers, or all cases."""
+        if self.scope.currentIndex() == ALL_CASES:
+            return self.cases.command()
         reference, prediction = (
             layers.file_of(layer) or f"{layer.name}.nii.gz" if layer else "FILE"
             for layer in self.chosen()
         )
-        return f"unet-mic evaluate --reference {reference!s} --prediction {prediction!s} -o OUT"
+        return evaluate_command(reference, prediction)
+
+
+def _holding(line: QHBoxLayout) -> QWidget:
+    """Return a widget around a line of others."""
+    widget = QWidget()
+    line.setContentsMargins(0, 0, 0, 0)
+    widget.setLayout(line)
+    return widget
 
 
 def _titled(title: str | QWidget, body: QWidget, *extras: QWidget) -> QWidget:

@@ -1,25 +1,20 @@
-"""The inspector's tables: per class, confusion table, flat list, regions.
+"""The inspector's tables: per class, and regions.
 
-A `Comparison` or regions enter; data frames with their formats, swatches and shades leave.
-Rows and columns of the confusion table are positions in `Comparison.class_values`.
+A `Comparison` or regions enter; rows with their formats and swatches leave.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from qtpy.QtCore import Qt
+from typing import TYPE_CHECKING
 
 from napari_unet_mic.gui.colours import RGBA, class_colour, pair_colour
 from napari_unet_mic.gui.state import Comparison
-from napari_unet_mic.gui.tables import TableModel, swatch, thousands
+from napari_unet_mic.gui.tables import TableModel, thousands
 
 if TYPE_CHECKING:
     from napari_unet_mic.evaluation.mistakes import Region
 
-VIEWS = ("voxels", "% of true", "% of predicted", "ml")
 _STATES = {
     "present": "",
     "absent": "absent",
@@ -82,92 +77,6 @@ def show_classes(model: TableModel, comparison: Comparison | None) -> None:
         + _STATE_TIPS.get(scores[row].state, "")
     )
     model.set_rows(columns, rows)
-
-
-def cells(comparison: Comparison, view: str) -> np.ndarray[Any, np.dtype[Any]]:
-    """Return the (K, K) values of a view; NaN where the share of nothing is asked."""
-    table = comparison.table
-    if view == "ml":
-        return table * comparison.voxel_ml
-    if view == "voxels":
-        return table.astype(float)
-    whole = table.sum(axis=1, keepdims=True) if view == "% of true" else table.sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(whole > 0, 100.0 * table / whole, np.nan))
-
-
-def show_confusion(model: TableModel, comparison: Comparison | None, view: str) -> None:
-    """Fill the K x K table: rows true class, columns predicted class, off-diagonal shaded."""
-    if comparison is None:
-        model.row_headers = None
-        model.set_rows([], [])
-        return
-    names = list(comparison.class_names)
-    values = comparison.class_values
-    text = {"voxels": thousands, "ml": millilitres}.get(view, lambda share: f"{share:.2f}")
-    model.formats = dict.fromkeys(names, text)
-    icons = [swatch(class_colour(value)) for value in values]
-    model.row_headers, model.row_icons = names, icons
-    model.header_colour_of = lambda column: class_colour(values[column])
-    shade = shades(comparison)
-    model.shade_of = lambda row, column: shade[row][column]
-    model.tooltip_of = lambda row, column: (
-        f"true {names[row]}, predicted {names[column]}: "
-        f"{comparison.table[row, column]} voxels, "
-        f"{comparison.table[row, column] * comparison.voxel_ml:.3g} ml. Click to see them"
-    )
-    model.set_rows(names, cells(comparison, view).tolist())
-    if model.rowCount():
-        model.headerDataChanged.emit(Qt.Orientation.Vertical, 0, model.rowCount() - 1)
-
-
-def shades(comparison: Comparison) -> list[list[RGBA | None]]:
-    """Return the shade of every cell: errors by their share of all errors, diagonal quiet."""
-    table = comparison.table.astype(float)
-    k = len(table)
-    errors = table.copy()
-    np.fill_diagonal(errors, 0.0)
-    # the class that an error belongs to: the rarer (foreground) of both, or shares vanish
-    sizes = np.minimum(table.sum(axis=1, keepdims=True), table.sum(axis=0, keepdims=True))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(sizes > 0, errors / sizes, 0.0)
-    result: list[list[RGBA | None]] = [[None] * k for _ in range(k)]
-    for row in range(k):
-        for column in range(k):
-            if row == column:
-                result[row][column] = (0.5, 0.5, 0.5, 0.18)
-            elif errors[row, column] > 0:
-                strength = 0.12 + 0.6 * min(1.0, float(share[row, column])) ** 0.5
-                result[row][column] = (0.835, 0.369, 0.0, strength)
-    return result
-
-
-def list_model() -> TableModel:
-    """Return the model of the flat list of cells."""
-    return TableModel({"Number of voxels": thousands, "ml": millilitres})
-
-
-def show_list(model: TableModel, comparison: Comparison | None) -> None:
-    """Fill the flat list "True class, Predicted class, Number of voxels", in table order."""
-    if comparison is None:
-        model.set_rows([], [])
-        return
-    names, k = comparison.class_names, len(comparison.class_values)
-    rows = [
-        [
-            names[row],
-            names[column],
-            int(comparison.table[row, column]),
-            float(comparison.table[row, column] * comparison.voxel_ml),
-        ]
-        for row in range(k)
-        for column in range(k)
-    ]
-    values = comparison.class_values
-    model.swatch_of = lambda row, column: (
-        class_colour(values[(row // k, row % k)[column]]) if column < 2 else None
-    )
-    model.set_rows(["True class", "Predicted class", "Number of voxels", "ml"], rows)
 
 
 def region_model() -> TableModel:

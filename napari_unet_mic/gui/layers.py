@@ -18,8 +18,7 @@ import numpy.typing as npt
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_unet_mic.data.volume import Display, Volume, check_same_grid, display_of
-from napari_unet_mic.errors import GridMismatch
+from napari_unet_mic.data.volume import Display, Volume, display_of
 from napari_unet_mic.gui.colours import CLEAR, RGBA, layer_colours
 
 if TYPE_CHECKING:
@@ -43,6 +42,7 @@ class Source:
     display: Display | None = None
     classes: Mapping[int, str] = field(default_factory=dict)
     channel: int = 0
+    ignore: int | None = None  # the value whose voxels are in no table
 
 
 # ---- layer tuples (any thread) ---------------------------------------------------------
@@ -73,13 +73,14 @@ def labels_tuple(
     role: str = "labels",
     case: str = "",
     classes: Mapping[int, str] | None = None,
+    ignore: int | None = None,
 ) -> LayerTuple:
     """Return a labels layer of a volume (Z, Y, X) in the class colours, names in the status bar."""
     if not volume.array.flags.writeable:
         volume = Volume(volume.array.copy(), volume.affine, volume.header, volume.file)
     display = display_of(volume)
     names = dict(classes) if classes else {}
-    options = _placed(display, Source(role, case, volume, display, names))
+    options = _placed(display, Source(role, case, volume, display, names, ignore=ignore))
     options["name"] = name
     options["opacity"] = 0.6
     options["colormap"] = class_colormap(names or range(256))
@@ -140,6 +141,12 @@ def classes_of(layer: Layer) -> Mapping[int, str]:
     """Return value -> name as far as the layer knows it."""
     source = source_of(layer)
     return source.classes if source else {}
+
+
+def ignore_of(layer: Layer) -> int | None:
+    """Return the value whose voxels are in no table, as far as the layer knows one."""
+    source = source_of(layer)
+    return source.ignore if source else None
 
 
 def file_of(layer: Layer) -> Path | None:
@@ -218,49 +225,6 @@ def show_pair(reference: Labels, prediction: Labels) -> None:
     """Draw the reference as a contour over the filled prediction."""
     reference.contour, reference.opacity, reference.visible = 1, 1.0, True
     prediction.contour, prediction.opacity, prediction.visible = 0, 0.5, True
-
-
-def check_comparable(reference: Labels, prediction: Labels) -> float:
-    """Return the displacement of two layers in voxels, or refuse them with a sentence.
-
-    Raises
-    ------
-    GridMismatch
-        Other shapes, or a displacement above half a voxel.
-    """
-    first, second = source_of(reference), source_of(prediction)
-    advice = "resample one of them onto the other's grid first"
-    if reference.data.shape != prediction.data.shape:
-        raise GridMismatch(
-            prediction.name,
-            expected=f"the shape {reference.data.shape} of {reference.name}",
-            got=f"{prediction.data.shape}",
-            advice=advice,
-        )
-    volumes = _shown_alike(first, second)
-    if volumes is not None:
-        return check_same_grid(*volumes, what=prediction.name, advice=advice)
-    smallest = float(min(np.abs(reference.scale)))
-    ends = reference.extent.world - prediction.extent.world
-    displacement = float(np.abs(ends).max()) / smallest
-    if displacement > 0.5:
-        raise GridMismatch(
-            prediction.name,
-            expected=f"the grid of {reference.name}",
-            got=f"one whose corner lies {displacement:.3g} voxels away",
-            advice=advice,
-            displacement_voxels=displacement,
-        )
-    return displacement
-
-
-def _shown_alike(first: Source | None, second: Source | None) -> tuple[Volume, Volume] | None:
-    """Return both volumes when they are shown through the same permutation and flips."""
-    if first is None or second is None or first.volume is None or second.volume is None:
-        return None
-    a, b = first.display, second.display
-    alike = a is not None and b is not None and (a.axes, a.flips) == (b.axes, b.flips)
-    return (first.volume, second.volume) if alike else None
 
 
 # ---- the errors layer ------------------------------------------------------------------

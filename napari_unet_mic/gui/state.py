@@ -61,8 +61,8 @@ class Comparison:
 
     @property
     def voxel_ml(self) -> float:
-        """Volume of a voxel in millilitres."""
-        return math.prod(self.spacing_mm) / 1000.0
+        """Volume of a voxel in millilitres; a leading time axis has no part in it."""
+        return math.prod(self.spacing_mm[-3:]) / 1000.0
 
     def code(self, true_row: int, predicted_column: int) -> int:
         """Return the code of a cell of the table."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from napari_unet_mic.evaluation.ranking import Which
 from napari_unet_mic.evaluation.results import ClassMeans
 
 Figure = float | int | None
@@ -17,12 +18,21 @@ Figure = float | int | None
 
 @dataclass(frozen=True)
 class MeanColumn:
-    """One column: `digits` after the point, None for a number of cases."""
+    """One column.
+
+    Attributes
+    ----------
+    digits
+        After the point; None for a number of cases.
+    which
+        The cases behind it, in the words of `napari_unet_mic.evaluation.ranking.by_mean`.
+    """
 
     heading: str
     words: str
     digits: int | None
     of: Callable[[ClassMeans], Figure]
+    which: Which
 
     def text(self, value: Figure) -> str:
         """Write a figure of this column; an undefined one is ``""``."""
@@ -39,21 +49,22 @@ _PRESENT = "Mean over the cases whose reference contains the class"
 _POOLED = "The voxels of all cases together, as if they were one case"
 
 OVERLAP = (
-    MeanColumn("mean IoU", _MEAN, 4, lambda one: one.iou),
+    MeanColumn("mean IoU", _MEAN, 4, lambda one: one.iou, "iou"),
     MeanColumn(
-        "cases", "Cases behind the mean: the class is in either map", None, lambda one: one.n
+        "cases", "Cases behind the mean: the class is in either map", None, lambda one: one.n, "iou"
     ),
-    MeanColumn("IoU if present", _PRESENT, 4, lambda one: one.iou_present),
+    MeanColumn("IoU if present", _PRESENT, 4, lambda one: one.iou_present, "iou present"),
     MeanColumn(
         "cases with class",
         "Cases behind 'if present': the reference contains the class",
         None,
         lambda one: one.n_present,
+        "iou present",
     ),
-    MeanColumn("pooled IoU", _POOLED, 4, lambda one: one.iou_pooled),
-    MeanColumn("mean Dice", _MEAN, 4, lambda one: one.dice),
-    MeanColumn("Dice if present", _PRESENT, 4, lambda one: one.dice_present),
-    MeanColumn("pooled Dice", _POOLED, 4, lambda one: one.dice_pooled),
+    MeanColumn("pooled IoU", _POOLED, 4, lambda one: one.iou_pooled, "pooled"),
+    MeanColumn("mean Dice", _MEAN, 4, lambda one: one.dice, "dice"),
+    MeanColumn("Dice if present", _PRESENT, 4, lambda one: one.dice_present, "dice present"),
+    MeanColumn("pooled Dice", _POOLED, 4, lambda one: one.dice_pooled, "pooled"),
 )
 
 EMPTY = (
@@ -62,6 +73,7 @@ EMPTY = (
         "References without a voxel of the class",
         None,
         lambda one: one.n_empty,
+        "empty",
     ),
     MeanColumn(
         "with false positives",
@@ -69,12 +81,14 @@ EMPTY = (
         "the mean)",
         None,
         lambda one: one.n_empty_spurious,
+        "spurious",
     ),
     MeanColumn(
         "without",
         "Empty references in which the class was rightly not predicted (skipped by the mean)",
         None,
         lambda one: one.n_empty_clean,
+        "clean",
     ),
 )
 
@@ -89,12 +103,14 @@ def surface_columns(tolerance_mm: float | None) -> tuple[MeanColumn, ...]:
             "with the class in both maps",
             2,
             lambda one: one.hd95_mm,
+            "hd95_mm",
         ),
         MeanColumn(
             "cases HD95",
             "Cases behind HD95: the class is in both maps",
             None,
             lambda one: one.n_hd95,
+            "hd95_mm",
         ),
         MeanColumn(
             nsd,
@@ -102,11 +118,21 @@ def surface_columns(tolerance_mm: float | None) -> tuple[MeanColumn, ...]:
             "the class in only one map counts 0",
             4,
             lambda one: one.nsd,
+            "nsd",
         ),
         MeanColumn(
-            "cases NSD", "Cases behind NSD: the class is in either map", None, lambda one: one.n_nsd
+            "cases NSD",
+            "Cases behind NSD: the class is in either map",
+            None,
+            lambda one: one.n_nsd,
+            "nsd",
         ),
     )
+
+
+def all_columns(tolerance_mm: float | None, *, measured: bool) -> tuple[MeanColumn, ...]:
+    """Return every column; those of surfaces only where surfaces were measured."""
+    return (*OVERLAP, *(surface_columns(tolerance_mm) if measured else ()), *EMPTY)
 
 
 def nsd_heading(tolerance_mm: float | None) -> str:

@@ -10,11 +10,11 @@ from qtpy.QtGui import QGuiApplication
 
 from napari_unet_mic.data.volume import Volume
 from napari_unet_mic.evaluation.confusion import confusion_table
-from napari_unet_mic.gui import inspector_tables, layers
+from napari_unet_mic.gui import confusion_tables, inspector_tables, layers
 from napari_unet_mic.gui.app import App
 from napari_unet_mic.gui.comparison import Pair, compare
 from napari_unet_mic.gui.inspector_panel import InspectorPanel
-from napari_unet_mic.gui.tables import as_markdown
+from napari_unet_mic.gui.table_copies import as_markdown
 
 CLASSES = {0: "outside", 1: "liver", 2: "cancer"}
 REPORT = np.array([[6534266, 5467, 62], [11075, 174966, 4650], [474, 2146, 26894]])
@@ -39,8 +39,8 @@ def panel(
 def test_the_reports_table_is_shown_in_its_order(qapp: Any) -> None:
     comparison, _ = compare(pair(np.zeros((1, 1, 1), int), np.zeros((1, 1, 1), int), CLASSES))
     comparison = type(comparison)(**{**vars(comparison), "table": REPORT})
-    model = inspector_tables.list_model()
-    inspector_tables.show_list(model, comparison)
+    model, shown = confusion_tables.list_model(), confusion_tables.of_comparison(comparison)
+    confusion_tables.show_list(model, shown)
     rows = [tuple(row) for row in model.frame.iloc[:, :3].itertuples(index=False)]
     assert rows[:3] == [
         ("outside", "outside", 6534266),
@@ -48,10 +48,10 @@ def test_the_reports_table_is_shown_in_its_order(qapp: Any) -> None:
         ("outside", "cancer", 62),
     ]
     assert rows[7] == ("cancer", "liver", 2146)
-    share = inspector_tables.cells(comparison, "% of true")
+    share = confusion_tables.cells(shown, "% of true")
     assert share[2, 1] == pytest.approx(100 * 2146 / 29514)
-    assert inspector_tables.cells(comparison, "% of predicted")[:, 2].sum() == pytest.approx(100)
-    assert inspector_tables.cells(comparison, "ml")[2, 2] == pytest.approx(26894 * 0.005)
+    assert confusion_tables.cells(shown, "% of predicted")[:, 2].sum() == pytest.approx(100)
+    assert confusion_tables.cells(shown, "ml")[2, 2] == pytest.approx(26894 * 0.005)
 
 
 def test_values_nobody_uses_have_no_row() -> None:
@@ -161,8 +161,9 @@ def test_all_cases_of_an_evaluation(
     panel.scope.setCurrentIndex(1)
     panel.cases.open(tmp_path / "e")
     until(lambda: panel.cases.evaluation is not None)
-    assert panel.cases.model.frame["case"].tolist() == ["bad", "good"]
+    until(lambda: panel.cases.list.model.rowCount() == 2)
+    assert panel.cases.list.model.frame["case"].tolist() == ["bad", "good"]
     assert "2 cases" in panel.cases.title.whole
-    panel.cases.table.cell_clicked.emit(0, 0)
+    panel.cases.list.table.cell_clicked.emit(0, 0)
     until(lambda: app.state.comparison is not None)
     assert app.state.comparison.table.tolist() == [[111, 0, 1], [0, 28, 0], [0, 4, 0]]

@@ -11,7 +11,7 @@ import pytest
 
 from napari_unet_mic.data.volume import Volume, read_image, read_labels
 from napari_unet_mic.errors import GridMismatch
-from napari_unet_mic.gui import layers
+from napari_unet_mic.gui import layer_grids, layers
 from napari_unet_mic.gui.label_files import write_labels_layer
 
 ORIENTATIONS = [
@@ -120,12 +120,12 @@ def test_layers_on_other_grids_are_refused() -> None:
     def layer(**place: Any) -> Any:
         return layers.Labels(np.zeros((3, 4, 5), np.uint8), name="x", **place)
 
-    assert layers.check_comparable(layer(), layer()) == 0.0
-    assert layers.check_comparable(layer(), layer(translate=(0, 0, 0.3))) == pytest.approx(0.3)
+    assert layer_grids.check_comparable(layer(), layer()) == 0.0
+    assert layer_grids.check_comparable(layer(), layer(translate=(0, 0, 0.3))) == pytest.approx(0.3)
     with pytest.raises(GridMismatch, match="corner lies"):
-        layers.check_comparable(layer(), layer(translate=(0, 0, 1.0)))
+        layer_grids.check_comparable(layer(), layer(translate=(0, 0, 1.0)))
     with pytest.raises(GridMismatch, match="shape"):
-        layers.check_comparable(layer(), layers.Labels(np.zeros((3, 4, 4), np.uint8)))
+        layer_grids.check_comparable(layer(), layers.Labels(np.zeros((3, 4, 4), np.uint8)))
 
 
 def test_the_view_goes_to_a_voxel_and_fits_a_box(viewer: Any) -> None:

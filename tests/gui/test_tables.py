@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from pytestqt.qtbot import QtBot
 
-from napari_unet_mic.gui import tables
+from napari_unet_mic.gui import table_copies, tables
 
 FRAME = pd.DataFrame(
     {"case": ["b", "a", "c"], "iou": [0.5, None, 0.25], "shape": [(2, 3, 4), None, (1, 1, 1)]},
@@ -51,9 +51,12 @@ def test_a_changed_frame_of_the_same_shape_keeps_the_selection(view: tables.Tabl
 
 
 def test_copies(view: tables.TableView) -> None:
-    assert tables.as_text(view.table).splitlines()[1] == "b\t0.50\t(2, 3, 4)"
-    assert tables.as_csv(view.table).splitlines()[:2] == ["case,iou,shape", 'b,0.5,"(2, 3, 4)"']
-    head, rule, first, *_ = tables.as_markdown(view.table).splitlines()
+    assert table_copies.as_text(view.table).splitlines()[1] == "b\t0.50\t(2, 3, 4)"
+    assert table_copies.as_csv(view.table).splitlines()[:2] == [
+        "case,iou,shape",
+        'b,0.5,"(2, 3, 4)"',
+    ]
+    head, rule, first, *_ = table_copies.as_markdown(view.table).splitlines()
     assert (head, rule) == ("| case | iou | shape |", "| --- | ---: | ---: |")
     assert first == "| b | 0.50 | (2, 3, 4) |"
 
@@ -62,8 +65,8 @@ def test_row_headers_are_copied(qtbot: QtBot) -> None:
     model = tables.TableModel()
     model.row_headers = ["liver"]
     model.set_frame(pd.DataFrame([[3]], columns=["cancer"]))
-    assert tables.as_text(model) == "\tcancer\nliver\t3"
-    assert tables.as_csv(model) == ",cancer\nliver,3\n"
+    assert table_copies.as_text(model) == "\tcancer\nliver\t3"
+    assert table_copies.as_csv(model) == ",cancer\nliver,3\n"
 
 
 def test_thousands_are_spaced() -> None:

@@ -1,0 +1,125 @@
+"""The parts of a panel side by side, above each other, or as tabs: as there is room.
+
+Parts enter: a widget, the title of its tab, the table in it. Parts of one title share a tab. Side
+by side each gets the width that its table needs, as far as there is enough for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QSplitter, QTabBar, QVBoxLayout, QWidget
+
+from napari_unet_mic.gui.forms import explained
+from napari_unet_mic.gui.tables import TableView
+
+Arrangement = Literal["beside", "above", "tabs"]
+WIDE = 1000  # pixels that three tables need side by side
+TALL = 430  # pixels that three tables need above each other
+LEAST = 320  # pixels that the line above a table needs
+
+
+def arrangement_of(width: int, height: int) -> Arrangement:
+    """Return how three tables fit best into a rectangle of pixels."""
+    if width >= WIDE:
+        return "beside"
+    return "above" if height >= TALL else "tabs"
+
+
+def shared(width: int, wanted: Sequence[int]) -> list[int]:
+    """Share a width among parts: all they want and an equal share of the rest, or a fair part.
+
+    Where there is not enough, parts that want little get it, and the others the same each.
+    """
+    if sum(wanted) <= width:
+        return [one + (width - sum(wanted)) // len(wanted) for one in wanted]
+    left, given = width, [0] * len(wanted)
+    order = sorted(range(len(wanted)), key=lambda place: wanted[place])
+    for done, place in enumerate(order):
+        given[place] = min(wanted[place], left // (len(wanted) - done))
+        left -= given[place]
+    return given
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part: its tab's title, the widget, and the table in it that asks for width."""
+
+    title: str
+    widget: QWidget
+    table: TableView
+
+
+class Parts(QWidget):
+    """Arranges its parts anew whenever its size or their tables change."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        super().__init__()
+        self._parts = list(parts)
+        self._moved = False
+        self.arrangement: Arrangement = "beside"
+        self.tabs = explained(QTabBar(), "Which of the tables to show: there is no room for all")
+        self.tabs.setDrawBase(False)
+        self.tabs.setExpanding(False)
+        for title in dict.fromkeys(part.title for part in parts):
+            self.tabs.addTab(title)
+        self.tabs.currentChanged.connect(lambda _: self._show_parts())
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.splitter.setChildrenCollapsible(False)
+        for part in parts:
+            self.splitter.addWidget(part.widget)
+            part.table.table.modelReset.connect(self._share_soon)
+        self.splitter.splitterMoved.connect(self._on_moved)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.share)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(1)
+        layout.addWidget(self.tabs)
+        layout.addWidget(self.splitter, 1)
+        self.tabs.hide()
+
+    def bring_forward(self, title: str) -> None:
+        """Show the tab of that title, where there are tabs."""
+        for index in range(self.tabs.count()):
+            if self.tabs.tabText(index) == title:
+                self.tabs.setCurrentIndex(index)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Choose the arrangement that fits."""
+        super().resizeEvent(event)
+        arrangement = arrangement_of(event.size().width(), event.size().height())
+        if arrangement != self.arrangement:
+            self.arrangement = arrangement
+            down = arrangement == "above"
+            self.splitter.setOrientation(
+                Qt.Orientation.Vertical if down else Qt.Orientation.Horizontal
+            )
+            self._moved = False
+            self._show_parts()
+        self._share_soon()
+
+    def share(self) -> None:
+        """Share the width by what the tables want, unless the person has moved a border."""
+        if self.arrangement == "beside" and not self._moved:
+            wanted = [max(LEAST, part.table.wanted_width()) for part in self._parts]
+            borders = self.splitter.handleWidth() * (len(wanted) - 1)
+            self.splitter.setSizes(shared(self.splitter.width() - borders, wanted))
+
+    def _share_soon(self) -> None:
+        self._timer.start(0)
+
+    def _on_moved(self) -> None:
+        self._moved = True
+
+    def _show_parts(self) -> None:
+        tabbed = self.arrangement == "tabs"
+        self.tabs.setVisible(tabbed)
+        current = self.tabs.tabText(self.tabs.currentIndex())
+        for part in self._parts:
+            part.widget.setVisible(not tabbed or part.title == current)
