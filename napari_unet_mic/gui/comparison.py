@@ -126,6 +126,7 @@ class Comparer(QObject):
         self._timer.setInterval(LOOK_AGAIN_MS)
         self._timer.timeout.connect(self._look)
         app.on_close.append(self._stop)
+        self.on_failed: Callable[[BaseException], None] = app.show_error
 
     @property
     def layers(self) -> tuple[Labels, Labels] | None:
@@ -180,7 +181,12 @@ class Comparer(QObject):
         self._pair = self._pair_now()
         self._raw = None
         self._app.in_thread(
-            compare, self._pair, topic="comparison", busy="Comparing…", on_done=self._on_compared
+            compare,
+            self._pair,
+            topic="comparison",
+            busy="Comparing…",
+            on_done=self._on_compared,
+            on_error=lambda error: self.on_failed(error),
         )
 
     def _pair_now(self) -> Pair:
@@ -265,6 +271,8 @@ def suggested_pair(candidates: Sequence[Labels]) -> tuple[Labels, Labels] | None
         for prediction in [*predictions, *candidates]:
             if prediction is not reference and prediction.data.shape == reference.data.shape:
                 return reference, prediction
+    if references and predictions and references[0] is not predictions[0]:
+        return references[0], predictions[0]  # the inspector says why they do not fit
     if len(candidates) >= 2:
         return candidates[0], candidates[1]
     return None

@@ -51,6 +51,7 @@ class InspectorPanel(QWidget):
         super().__init__()
         self._app = app
         self.comparer = Comparer(app)
+        self.comparer.on_failed = self._on_compare_failed
         self.mistakes = MistakesView(app, self.comparer)
         self.cases = CasesView(app)
         self.cases.case_opened.connect(self._on_case_opened)
@@ -215,6 +216,7 @@ class InspectorPanel(QWidget):
 
     def choose(self, reference: Labels, prediction: Labels) -> None:
         """Compare two layers."""
+        self._fill_combos()
         for box, layer in ((self.reference_box, reference), (self.prediction_box, prediction)):
             box.blockSignals(True)
             box.setCurrentIndex(max(0, box.findText(layer.name)))
@@ -227,7 +229,6 @@ class InspectorPanel(QWidget):
             return
         pair = suggested_pair(layers.labels_layers(self._app.viewer))
         if pair is not None:
-            self._fill_combos()
             self.choose(*pair)
 
     def compare_selected(self) -> None:
@@ -252,23 +253,29 @@ class InspectorPanel(QWidget):
             self.comparer.choose(reference, prediction)
             self._say("" if reference and prediction else NOTHING_CHOSEN)
         except UNetMicError as error:
+            self._on_compare_failed(error)
+        self._show_page()
+
+    def _on_compare_failed(self, error: BaseException) -> None:
+        """Say in place of the tables why two layers are not compared, and offer what helps."""
+        if isinstance(error, UNetMicError):
             self._app.say(str(error))
-            self._say("cannot be compared")
-            self.refusal.refuse(error, reference, prediction)
-            self._refused = True
+        else:
+            self._app.show_error(error)
+        self._say("cannot be compared")
+        self.refusal.refuse(error, *self.chosen())
+        self._refused = True
         self._show_page()
 
     def _on_replaced(self, old: Labels, new: Labels) -> None:
         """Compare a layer that was made in place of another, which is hidden."""
         pair = [new if layer is old else layer for layer in self.chosen()]
         old.visible = False
-        self._fill_combos()
         if None not in pair:
             self.choose(*pair)
 
     def _on_case_opened(self, reference: Labels, prediction: Labels, cell: Any) -> None:
         """Compare the case that was clicked in the list, and go to the cell it was listed for."""
-        self._fill_combos()
         self.choose(reference, prediction)
         self._wanted = cell
 

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 
 from napari_unet_mic.errors import GridMismatch
 from napari_unet_mic.gui import layer_grids, layers
+from napari_unet_mic.gui.app import sentence_of
 from napari_unet_mic.gui.forms import breakable, explained
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ class Refusal(QWidget):
         layout.addLayout(line)
         layout.addStretch(1)
 
-    def refuse(self, error: Exception, reference: Labels | None, prediction: Labels | None) -> None:
+    def refuse(
+        self, error: BaseException, reference: Labels | None, prediction: Labels | None
+    ) -> None:
         """Say why two layers are not compared, and offer what can be done here."""
         remedies: set[str] = set()
         self._pair = None
@@ -76,7 +79,7 @@ class Refusal(QWidget):
             elif isinstance(error, GridMismatch):
                 can = {"resample": layer_grids.can_resample, "adopt": layer_grids.can_adopt}
                 remedies = {name for name, asked in can.items() if asked(*self._pair)}
-        self.sentence.setText(f"⚠ {breakable(str(error))}")
+        self.sentence.setText(f"⚠ {breakable(sentence_of(error))}")
         for remedy, button in self.buttons.items():
             button.setVisible(remedy in remedies)
             button.setEnabled(True)
