@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet_mic.gui import cases_work as work
@@ -61,7 +61,10 @@ class CasesView(QWidget):
         self.means = TableView(self.means_model, by_row=False, sortable=False, wrapped=True)
         self.means.cell_clicked.connect(self._on_mean_clicked)
         self.means.row_header_clicked.connect(lambda row: self._on_mean_clicked(row, 0))
-        self.means_title = ElidedLabel(MEANS_TITLE)
+        self.means_title = explained(
+            ElidedLabel(MEANS_TITLE),
+            "Foreground: as in nnU-Net's summary.json, the plain mean over the foreground classes",
+        )
         views = (*confusion.POOLED_VIEWS, *confusion.MEAN_VIEWS)
         self.confusion = ConfusionView(views, "list, pooled")
         self.confusion.chosen.connect(self._on_cell_chosen)
@@ -77,8 +80,8 @@ class CasesView(QWidget):
         self.parts = Parts(
             [
                 Part("Tables", self._means_part(), self.means),
-                Part("Tables", self.confusion, self.confusion.grid),
-                Part("Cases", self.list, self.list.table),
+                Part("Tables", self.confusion, self.confusion.grid, least=410),
+                Part("Cases", self.list, self.list.table, least=380),
             ]
         )
         layout.addWidget(self.parts)
@@ -151,11 +154,12 @@ class CasesView(QWidget):
         found = shown.evaluation
         self._columns = show_means(self.means_model, shown.means, found.tolerance_mm)
         self._say_what_is_open(found)
+        self.means_title.set_whole(MEANS_TITLE + shown.foreground)
         self.confusion.show_confusion(shown.confusion)
         self.confusion.explain(shown.lacking)
         self.confusion.remedy.setVisible(shown.countable)
         self.confusion.remedy.setEnabled(True)
-        self._list(shown.ranking)
+        QTimer.singleShot(0, self._on_order_dropped)  # many classes: each step is a short one
 
     def _say_what_is_open(self, found: Evaluation) -> None:
         assert self.gathered is not None
@@ -166,14 +170,6 @@ class CasesView(QWidget):
         )
         sentences = [*found.notes, *(f"{one.name}: {one.sentence}" for one in found.failed)]
         self.title.setToolTip("\n".join([str(self.gathered.place), *sentences[:20]]))
-        iou, dice = found.foreground_iou, found.foreground_dice
-        if iou is None or dice is None:
-            self.means_title.set_whole(MEANS_TITLE)
-            return
-        self.means_title.set_whole(f"{MEANS_TITLE}; foreground: IoU {iou:.4f}, Dice {dice:.4f}")
-        self.means_title.setToolTip(
-            "Foreground: as in nnU-Net's summary.json, the plain mean over the foreground classes"
-        )
 
     def _on_count_wanted(self) -> None:
         if self.gathered is None:

@@ -39,6 +39,8 @@ class AllCases:
     ----------
     means
         Of every class, the background included where it was scored.
+    foreground
+        nnU-Net's foreground means, as words; "" without any.
     confusion
         None when nobody counted it; `lacking` says why and what can be done.
     countable
@@ -48,6 +50,7 @@ class AllCases:
     gathered: Gathered
     means: tuple[ClassMeans, ...]
     ranking: Ranking
+    foreground: str
     confusion: Confusion | None
     lacking: str = ""
     countable: bool = False
@@ -90,8 +93,20 @@ def prepared(gathered: Gathered, labels: Mapping[str, Path]) -> AllCases:
             countable = True
             break
         lacking = NO_TABLE + (CAN_COUNT if countable else CANNOT_COUNT)
-    means, ranking = evaluation.class_means, worst_first(evaluation)
-    return AllCases(gathered, means, ranking, confusion, lacking, countable)
+    return AllCases(
+        gathered,
+        evaluation.class_means,
+        worst_first(evaluation),
+        _foreground(evaluation),
+        confusion,
+        lacking,
+        countable,
+    )
+
+
+def _foreground(evaluation: Evaluation) -> str:
+    iou, dice = evaluation.foreground_iou, evaluation.foreground_dice
+    return "" if iou is None or dice is None else f"; foreground: IoU {iou:.4f}, Dice {dice:.4f}"
 
 
 def counted(

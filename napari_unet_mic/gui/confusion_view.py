@@ -24,7 +24,7 @@ from napari_unet_mic.gui.forms import ElidedLabel, explained, short_combo
 from napari_unet_mic.gui.table_model import TableModel
 from napari_unet_mic.gui.tables import TableView
 
-TITLE = "True class ↓  predicted →"
+TITLE = "True ↓  predicted →"
 LIST = "list"
 
 
@@ -46,7 +46,8 @@ class ConfusionView(QWidget):
         self.list = TableView(self.list_model)
         self.list.cell_clicked.connect(self._on_list_clicked)
         self.view_box = explained(
-            short_combo(QComboBox(), 10), "What the cells hold, or the same as a list"
+            short_combo(QComboBox(), max(10, max(map(len, views)) - 12)),
+            "What the cells hold, or the same as a list",
         )
         self.view_box.addItems([*self._views, list_title])
         self.view_box.currentIndexChanged.connect(self._on_view_changed)
@@ -57,7 +58,7 @@ class ConfusionView(QWidget):
         self._pages = QStackedWidget()
         for page in (self.grid, self.list, self._notice_page()):
             self._pages.addWidget(page)
-        self.title = ElidedLabel(TITLE)
+        self.title = explained(ElidedLabel(TITLE), "Rows: true class; columns: predicted class")
         line = QHBoxLayout()
         line.addWidget(self.title, 1)
         line.addWidget(self.view_box)

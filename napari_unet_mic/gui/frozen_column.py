@@ -49,6 +49,7 @@ class FrozenColumn(QTableView):
         self.verticalHeader().setDefaultSectionSize(
             self._table.verticalHeader().defaultSectionSize()
         )
+        ours.setStyleSheet(theirs.styleSheet())
         ours.setMinimumSectionSize(theirs.minimumSectionSize())
         ours.setDefaultAlignment(theirs.defaultAlignment())
         ours.setSectionsClickable(True)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 NOTHING_CHOSEN = "Choose two labels layers"
 THIS_CASE, ALL_CASES, REFUSED = range(3)
 WIDE = 720  # pixels: narrower than this the header's lines stand above each other
+ROOMY = 940  # pixels: narrower than this the layers' names need the message's place
 
 
 class InspectorPanel(QWidget):
@@ -53,9 +54,7 @@ class InspectorPanel(QWidget):
         self.comparer = Comparer(app)
         self.comparer.on_failed = self._on_compare_failed
         self.mistakes = MistakesView(app, self.comparer)
-        self.cases = CasesView(app)
-        self.cases.case_opened.connect(self._on_case_opened)
-        self.cases.alone_wanted.connect(lambda: self.scope.setCurrentIndex(THIS_CASE))
+        self._cases: CasesView | None = None
         self._wanted: tuple[int | None, int | None] | None = None
         self._refused = False
         self._build()
@@ -84,9 +83,7 @@ class InspectorPanel(QWidget):
             layers_line.addWidget(QLabel(word))
             layers_line.addWidget(box, 1)
         layers_line.addWidget(self.message, 1)
-        cases_line = QHBoxLayout()
-        cases_line.addWidget(self.cases.title, 1)
-        cases_line.addWidget(self.cases.browse)
+        self._cases_line, self._cases_page = QHBoxLayout(), QHBoxLayout()
         self.scope = explained(QComboBox(), "The two layers in the viewer, or all cases of a run")
         self.scope.addItems(["this case", "all cases"])
         self.scope.currentIndexChanged.connect(self._on_scope_chosen)
@@ -99,7 +96,7 @@ class InspectorPanel(QWidget):
             buttons_line.addWidget(widget)
         self._left = QStackedWidget()
         self._left.addWidget(_holding(layers_line))
-        self._left.addWidget(_holding(cases_line))
+        self._left.addWidget(_holding(self._cases_line))
         self._left.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.header = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self.header.setSpacing(5)
@@ -110,7 +107,7 @@ class InspectorPanel(QWidget):
             [
                 Part("Tables", classes, self.class_view),
                 Part("Tables", confusion, self.confusion.grid),
-                Part("Mistakes", self.mistakes, self.mistakes.table),
+                Part("Mistakes", self.mistakes, self.mistakes.table, least=360),
             ]
         )
         self.refusal = Refusal(self._app)
@@ -121,9 +118,21 @@ class InspectorPanel(QWidget):
         layout.setSpacing(3)
         layout.addLayout(self.header)
         self.pages = QStackedWidget()
-        for page in (self.parts, self.cases, self.refusal):
+        for page in (self.parts, _holding(self._cases_page), self.refusal):
             self.pages.addWidget(page)
         layout.addWidget(self.pages, 1)
+
+    @property
+    def cases(self) -> CasesView:
+        """The page of all cases, made when it is first asked for."""
+        if self._cases is None:
+            cases = self._cases = CasesView(self._app)
+            cases.case_opened.connect(self._on_case_opened)
+            cases.alone_wanted.connect(lambda: self.scope.setCurrentIndex(THIS_CASE))
+            self._cases_line.addWidget(cases.title, 1)
+            self._cases_line.addWidget(cases.browse)
+            self._cases_page.addWidget(cases)
+        return self._cases
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for the height that the inspector has below the viewer of a small screen."""
@@ -170,12 +179,13 @@ class InspectorPanel(QWidget):
         flow = QBoxLayout.Direction
         wide = event.size().width() >= WIDE
         self.header.setDirection(flow.LeftToRight if wide else flow.TopToBottom)
+        self.message.setVisible(not WIDE <= event.size().width() < ROOMY)
 
     def _on_scope_chosen(self, index: int) -> None:
-        self._left.setCurrentIndex(index)
-        self._show_page()
         if index == ALL_CASES:
             self.cases.open_newest()
+        self._left.setCurrentIndex(index)
+        self._show_page()
 
     def _show_page(self) -> None:
         """Show all cases, this case, or why its two layers cannot be compared."""

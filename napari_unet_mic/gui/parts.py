@@ -20,7 +20,6 @@ from napari_unet_mic.gui.tables import TableView
 Arrangement = Literal["beside", "above", "tabs"]
 WIDE = 1000  # pixels that three tables need side by side
 TALL = 430  # pixels that three tables need above each other
-LEAST = 320  # pixels that the line above a table needs
 
 
 def arrangement_of(width: int, height: int) -> Arrangement:
@@ -33,25 +32,32 @@ def arrangement_of(width: int, height: int) -> Arrangement:
 def shared(width: int, wanted: Sequence[int]) -> list[int]:
     """Share a width among parts: all they want and an equal share of the rest, or a fair part.
 
-    Where there is not enough, parts that want little get it, and the others the same each.
+    Where there is not enough, parts that want little get it, and the others the same each;
+    one that wants hardly more than that gets it too, as what is left scrolls anyway.
     """
     if sum(wanted) <= width:
         return [one + (width - sum(wanted)) // len(wanted) for one in wanted]
     left, given = width, [0] * len(wanted)
     order = sorted(range(len(wanted)), key=lambda place: wanted[place])
     for done, place in enumerate(order):
-        given[place] = min(wanted[place], left // (len(wanted) - done))
+        fair = left // (len(wanted) - done)
+        last = done == len(wanted) - 1
+        given[place] = wanted[place] if wanted[place] <= fair * (1.0 if last else 1.2) else fair
         left -= given[place]
     return given
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part: its tab's title, the widget, and the table in it that asks for width."""
+    """One part: its tab's title, the widget, and the table in it that asks for width.
+
+    `least` pixels are what the line above the table needs.
+    """
 
     title: str
     widget: QWidget
     table: TableView
+    least: int = 320
 
 
 class Parts(QWidget):
@@ -107,7 +113,7 @@ class Parts(QWidget):
     def share(self) -> None:
         """Share the width by what the tables want, unless the person has moved a border."""
         if self.arrangement == "beside" and not self._moved:
-            wanted = [max(LEAST, part.table.wanted_width()) for part in self._parts]
+            wanted = [max(part.least, part.table.wanted_width()) for part in self._parts]
             borders = self.splitter.handleWidth() * (len(wanted) - 1)
             self.splitter.setSizes(shared(self.splitter.width() - borders, wanted))
 

@@ -197,6 +197,7 @@ def evaluate(
         dataset.classes,
         ignore=dataset.ignore_value,
         tolerance_mm=1.0,
+        keep_going=True,
         progress=progress,
         should_stop=should_stop,
     )

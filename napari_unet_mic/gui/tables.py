@@ -16,7 +16,14 @@ from qtpy.QtGui import (
     QKeySequence,
     QResizeEvent,
 )
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView, QWidget
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QHeaderView,
+    QMenu,
+    QTableView,
+    QWidget,
+)
 
 from napari_unet_mic.gui.frozen_column import FrozenColumn
 from napari_unet_mic.gui.ordered_rows import OrderedRows
@@ -29,11 +36,9 @@ ROWS_MEASURED = 40
 WIDEST_TEXT = 220
 WIDEST_HEADING = 110
 WIDEST_ROW_HEADING = 130
-FLAT_HEADERS = """
-QHeaderView { border: 0px; padding: 0px; margin: 0px; background: transparent; }
-QHeaderView::section { border: 0px; padding: 0px 4px; }
-QTableCornerButton::section { border: 0px; background: transparent; }
-"""  # the theme's own row headers stand two pixels lower than the rows they belong to
+FLAT = "QHeaderView { border: 0px; padding: 0px; } QHeaderView::section { border: 0px; }"
+"""The theme's own row headers stand two pixels lower than the rows they belong to."""
+FLAT_CORNER = "QTableCornerButton::section { border: 0px; background: transparent; }"
 
 
 class TableView(QTableView):
@@ -94,12 +99,16 @@ class TableView(QTableView):
 
     def _set_headers(self, by_row: bool) -> None:
         rows, columns = self.verticalHeader(), self.horizontalHeader()
-        self.setStyleSheet(FLAT_HEADERS)
         rows.setVisible(not by_row)
         rows.setMaximumWidth(WIDEST_ROW_HEADING)
         for header in (rows, columns):
             header.setMinimumSectionSize(16)
             header.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+            if header is columns or not by_row:
+                header.setStyleSheet(FLAT)
+        corner = self.findChild(QAbstractButton)
+        if corner is not None and not by_row:
+            corner.setStyleSheet(FLAT_CORNER)
         if self._wrapped:
             self.table.wrap = lambda heading: "\n".join(_broken(heading))
             columns.setTextElideMode(Qt.TextElideMode.ElideNone)
@@ -136,13 +145,11 @@ class TableView(QTableView):
         """Return what to measure of a column: of numbers the largest and the smallest."""
         model = self.table
         values = [row[column] for row in model.rows]
-        known = {row: value for row, value in enumerate(values) if not is_missing(value)}
-        if not all(isinstance(value, int | float) for value in known.values()):
+        known = [value for value in values if value is not None and value == value]
+        if known and not isinstance(known[0], int | float):
             return {model.text(row, column) for row in range(min(len(values), ROWS_MEASURED))}
-        ends = (
-            {max(known, key=known.__getitem__), min(known, key=known.__getitem__)} if known else []
-        )
-        return {model.text(row, column) for row in ends}
+        ends = {max(known), min(known)} if known else set()
+        return {model.text(values.index(end), column) for end in ends}
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
         """Keep the frozen column over the first one."""

@@ -121,7 +121,7 @@ def test_from_a_number_to_its_voxels(
         "bad prediction",
     )
     assert app.state.comparison.table.tolist() == written.case("bad").table.tolist()
-    assert panel.pages.currentWidget() is cases
+    assert cases.isVisibleTo(panel)  # still among all cases
 
     # a mean: the cases behind it; false positives: the case that has them, and where
     click(cases.means, 2, headings.index("mean IoU"))

@@ -52,10 +52,11 @@ def test_side_by_side_in_tabs_and_above_each_other(parts: Parts) -> None:
     ("width", "wanted", "given"),
     [
         (1300, [400, 300, 300], [500, 400, 400]),
-        (1200, [500, 2000, 300], [450, 450, 300]),
+        (1200, [500, 2000, 300], [500, 400, 300]),
+        (1200, [800, 2000, 300], [450, 450, 300]),
         (900, [2000, 2000, 2000], [300, 300, 300]),
     ],
-    ids=["room for all", "one is huge", "all are"],
+    ids=["room for all", "one is huge", "two are", "all are"],
 )
 def test_width_is_shared_by_what_is_wanted(width: int, wanted: list[int], given: list[int]) -> None:
     assert shared(width, wanted) == given

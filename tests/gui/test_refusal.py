@@ -65,7 +65,9 @@ def test_resampling_onto_a_turned_grid_and_back_loses_nothing_inside(grid: str) 
     array = blocks((12, 16, 20))
     reference = Volume.from_array(array, affine=np.diag([-2.0, -2.0, 4.0, 1.0]))
     fine_affine = GRIDS[grid] @ np.diag([-0.5, -0.5, 1.0, 1.0])
-    fine_affine[:3, 3] = reference.affine[:3, :3] @ [9.5, 7.5, 5.5] - fine_affine[:3, :3] @ np.full(3, 50)
+    fine_affine[:3, 3] = reference.affine[:3, :3] @ [9.5, 7.5, 5.5] - fine_affine[:3, :3] @ np.full(
+        3, 50
+    )
     there = layer_grids.Resampling.of(
         made(Volume.from_array(np.zeros((101, 101, 101), np.uint8), affine=fine_affine), "fine"),
         made(reference, "coarse"),
