@@ -281,6 +281,7 @@ class InspectorPanel(QWidget):
         """Compare a layer that was made in place of another, which is hidden."""
         pair = [new if layer is old else layer for layer in self.chosen()]
         old.visible = False
+        self._app.say(f"Made {new.name}; {old.name} is hidden")
         if None not in pair:
             self.choose(*pair)
 

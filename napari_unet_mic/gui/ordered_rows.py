@@ -99,11 +99,16 @@ class OrderedRows(QAbstractProxyModel):
             return rows
         keys = {row: model.sort_key(row, self._column) for row in rows}
         known = [row for row in rows if keys[row] is not None]
-        text = any(isinstance(keys[row], str) for row in known)
-        known.sort(key=(lambda row: str(keys[row]).casefold()) if text else keys.__getitem__)
+        if any(not isinstance(keys[row], str) for row in known):
+            # a word among numbers ("…": being measured) is no number yet
+            known = [row for row in known if not isinstance(keys[row], str)]
+            known.sort(key=keys.__getitem__)
+        else:
+            known.sort(key=lambda row: keys[row].casefold())
         if self._order == DOWN:
             known.reverse()
-        return known + [row for row in rows if keys[row] is None]
+        sorted_ones = set(known)
+        return known + [row for row in rows if row not in sorted_ones]
 
     def _remember(self, rows: list[int]) -> None:
         self.rows = rows

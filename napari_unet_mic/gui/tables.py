@@ -146,7 +146,7 @@ class TableView(QTableView):
         model = self.table
         values = [row[column] for row in model.rows]
         known = [value for value in values if value is not None and value == value]
-        if known and not isinstance(known[0], int | float):
+        if not all(isinstance(value, int | float) for value in known):
             return {model.text(row, column) for row in range(min(len(values), ROWS_MEASURED))}
         ends = {max(known), min(known)} if known else set()
         return {model.text(values.index(end), column) for end in ends}

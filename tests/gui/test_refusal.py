@@ -1,13 +1,16 @@
 """Layers from anywhere: compared when they share a grid, refused with a remedy when not."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 from napari.layers import Labels
+from nibabel.processing import resample_from_to
 
-from napari_unet_mic.data.volume import Volume
+from napari_unet_mic.data.volume import Volume, read_labels
 from napari_unet_mic.errors import BadInput, GridMismatch
 from napari_unet_mic.evaluation.confusion import confusion_table
 from napari_unet_mic.gui import layer_grids, layers
@@ -80,6 +83,25 @@ def test_resampling_onto_a_turned_grid_and_back_loses_nothing_inside(grid: str) 
     restored = layers.source_of(Labels(back[0], **back[1])).volume.array
     assert np.array_equal(restored[inner], array[inner])
     assert array[inner].std() > 0.5
+
+
+@pytest.mark.parametrize("patient", ["STS_002", "STS_003"])
+def test_a_real_tumour_drawn_on_pet_is_brought_onto_the_ct(shared: Path, patient: str) -> None:
+    """As nibabel does it, where no two voxels are equally near."""
+    folder = shared / "data" / "sts_tumour"
+    files = [folder / f"{patient}_{kind}_mask.nii.gz" for kind in ("CT", "PET")]
+    ct, pet = (made(read_labels(file), file.name) for file in files)
+    with pytest.raises(GridMismatch, match="resample the prediction"):
+        layer_grids.check_comparable(ct, pet)
+    data, options, _ = layer_grids.Resampling.of(ct, pet).run()
+    resampled = Labels(data, **options)
+    assert layer_grids.check_comparable(ct, resampled) == 0.0
+    reference, theirs = (nibabel.load(file) for file in files)
+    expected = np.asarray(resample_from_to(theirs, reference, order=0).dataobj).T
+    ours = layers.source_of(resampled).volume.array
+    assert (ours != expected).mean() < 1e-3
+    overlap = (np.asarray(ct.data) > 0) & (data > 0)
+    assert overlap.sum() > 0.6 * ((np.asarray(ct.data) > 0) | (data > 0)).sum()
 
 
 def test_files_that_are_stored_differently_and_lie_in_one_place_are_comparable() -> None:

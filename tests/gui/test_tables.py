@@ -42,6 +42,13 @@ def test_missing_values_come_last_whichever_way_is_up(view: tables.TableView) ->
     assert view.visible_rows() == [0, 1, 2]
 
 
+def test_a_word_among_numbers_is_sorted_like_a_missing_one(view: tables.TableView) -> None:
+    view.table.formats = {}
+    view.table.set_rows(["case", "iou", "shape"], [["b", "…", 1], ["a", 0.5, 1], ["c", 0.2, 1]])
+    view.sortByColumn(1, tables.Qt.SortOrder.AscendingOrder)
+    assert view.visible_rows() == [2, 1, 0]
+
+
 def test_the_selection_stays_with_its_row_while_others_move(view: tables.TableView) -> None:
     view.select_row(2)
     view.sortByColumn(1, tables.Qt.SortOrder.AscendingOrder)
