@@ -203,8 +203,8 @@ class Comparer(QObject):
             ignore = dataset.ignore_value
         return Pair(
             names=(reference.name, prediction.name),
-            reference=np.asarray(reference.data),
-            prediction=np.asarray(prediction.data),
+            reference=np.asarray(layers.array_of(reference)),
+            prediction=np.asarray(layers.array_of(prediction)),
             classes=dict(sorted(classes.items())),
             spacing_mm=tuple(float(s) for s in reference.scale),
             ignore=ignore,

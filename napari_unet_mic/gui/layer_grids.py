@@ -8,7 +8,7 @@ placed by their files' own affines (oblique ones too), all others by napari's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,12 @@ from napari.layers import Labels
 from napari_unet_mic.data.grid import COMPARABLE_GRID_VOXELS
 from napari_unet_mic.data.regrid import index_matrix, nearest_onto
 from napari_unet_mic.data.volume import Volume
-from napari_unet_mic.errors import BadInput, GridMismatch
+from napari_unet_mic.errors import GridMismatch
 from napari_unet_mic.gui.layers import (
     KEY,
     LayerTuple,
     Source,
+    array_of,
     class_colormap,
     classes_of,
     labels_tuple,
@@ -33,27 +34,20 @@ Matrix = npt.NDArray[np.float64]
 ADVICE = "resample the prediction onto the reference's grid"
 
 
-class NotInMemory(BadInput):
-    """A labels layer whose voxels are read from disk, or computed, whenever they are looked at."""
-
-
 def check_comparable(reference: Labels, prediction: Labels) -> float:
     """Return the displacement of two layers in voxels, or refuse them with a sentence.
 
     Raises
     ------
-    NotInMemory
-        One of them is lazy (dask, zarr) or a pyramid of several sizes.
     GridMismatch
         Other shapes, or a displacement above half a voxel.
     """
-    for layer in (reference, prediction):
-        _check_in_memory(layer)
-    if reference.data.shape != prediction.data.shape:
+    shape, other = shape_of(reference), shape_of(prediction)
+    if shape != other:
         raise GridMismatch(
             prediction.name,
-            expected=f"the shape {reference.data.shape} of {reference.name}",
-            got=f"{prediction.data.shape}",
+            expected=f"the shape {shape} of {reference.name}",
+            got=f"{other}",
             advice=ADVICE if can_resample(reference, prediction) else "compare maps of one kind",
         )
     displacement = displacement_voxels(reference, prediction)
@@ -71,23 +65,28 @@ def check_comparable(reference: Labels, prediction: Labels) -> float:
 def displacement_voxels(reference: Labels, prediction: Labels) -> float:
     """Return how far the corners of two layers of one shape lie apart, in voxels."""
     first, second = _worlds(reference, prediction)
-    ends = [(-0.5, size - 0.5) for size in reference.data.shape]
+    ends = [(-0.5, size - 0.5) for size in shape_of(reference)]
     corners = np.stack(np.meshgrid(*ends, [1.0], indexing="ij"), axis=-1).reshape(-1, len(ends) + 1)
     moved = corners @ (first - second).T[:, :-1]
     sizes = np.linalg.norm(np.hstack([first[:-1, :-1], second[:-1, :-1]]), axis=0)
     return float(np.linalg.norm(moved, axis=1).max() / sizes.min())
 
 
+def shape_of(layer: Labels) -> tuple[int, ...]:
+    """Return a layer's shape at full resolution."""
+    return tuple(int(size) for size in array_of(layer).shape)
+
+
 def can_resample(reference: Labels, prediction: Labels) -> bool:
-    """Return whether both have as many axes, and voxels at hand."""
-    return reference.ndim == prediction.ndim and in_memory(reference) and in_memory(prediction)
+    """Return whether both have as many axes."""
+    return bool(reference.ndim == prediction.ndim)
 
 
 def can_adopt(reference: Labels, prediction: Labels) -> bool:
     """Return whether the prediction has the reference's shape and no place of its own."""
     return (
         can_resample(reference, prediction)
-        and reference.data.shape == prediction.data.shape
+        and shape_of(reference) == shape_of(prediction)
         and source_of(prediction) is None
         and np.allclose(_napari_world(prediction), np.eye(prediction.ndim + 1))
     )
@@ -103,7 +102,7 @@ def adopt(reference: Labels, prediction: Labels) -> None:
 class Resampling:
     """One layer onto the grid of another; made on the GUI thread, run in any."""
 
-    labels: npt.NDArray[Any]
+    labels: Any  # an array, or what gives one
     matrix: Matrix
     shape: tuple[int, ...]
     name: str
@@ -116,9 +115,9 @@ class Resampling:
         """Prepare to bring a prediction onto the reference's grid."""
         to, of = _worlds(reference, prediction)
         return cls(
-            labels=np.asarray(prediction.data),
+            labels=array_of(prediction),
             matrix=index_matrix(to, of),
-            shape=tuple(reference.data.shape),
+            shape=shape_of(reference),
             name=f"{prediction.name} on the grid of {reference.name}",
             classes=classes_of(prediction) or classes_of(reference),
             place=_place_of(reference),
@@ -127,58 +126,21 @@ class Resampling:
 
     def run(self, should_stop: Callable[[], bool] | None = None) -> LayerTuple:
         """Return the labels layer on the reference's grid."""
-        like = self.like
+        like, source = self.like, np.asarray(self.labels)
         if like is not None and like.volume is not None and like.display is not None:
-            array = np.zeros(like.volume.array.shape, self.labels.dtype)
+            array = np.zeros(like.volume.array.shape, source.dtype)
             out = like.display.view(array)
-            nearest_onto(self.labels, self.matrix, self.shape, out=out, should_stop=should_stop)
+            nearest_onto(source, self.matrix, self.shape, out=out, should_stop=should_stop)
             volume = Volume(array, like.volume.affine, like.volume.header)
             return labels_tuple(
                 volume, name=self.name, role="prediction", case=like.case, classes=self.classes
             )
-        labels = nearest_onto(self.labels, self.matrix, self.shape, should_stop=should_stop)
+        labels = nearest_onto(source, self.matrix, self.shape, should_stop=should_stop)
         options = dict(self.place)
         options["name"] = self.name
         options["colormap"] = class_colormap(self.classes or range(256))
         options["metadata"] = {KEY: Source("prediction", classes=self.classes)}
         return labels, options, "labels"
-
-
-def in_memory(layer: Labels) -> bool:
-    """Return whether a layer's voxels are an ordinary array."""
-    return not layer.multiscale and isinstance(layer.data, np.ndarray)
-
-
-def load(layer: Labels) -> npt.NDArray[Any]:
-    """Return a lazy layer's voxels, read or computed; for a thread."""
-    data = layer.data[0] if layer.multiscale else layer.data
-    return np.asarray(data)
-
-
-def loaded(layer: Labels, voxels: npt.NDArray[Any]) -> LayerTuple:
-    """Return a labels layer like a lazy one, with its voxels in memory."""
-    options = {**_place_of(layer), "name": f"{layer.name} in memory", "metadata": layer.metadata}
-    options["colormap"] = layer.colormap
-    source = source_of(layer)
-    if source is not None:
-        options["metadata"] = {**layer.metadata, KEY: replace(source, volume=None, display=None)}
-    return voxels, options, "labels"
-
-
-def _check_in_memory(layer: Labels) -> None:
-    if layer.multiscale:
-        got = "a pyramid of several sizes"
-    elif not isinstance(layer.data, np.ndarray):
-        kind = type(layer.data)
-        got = f"a {kind.__module__.split('.')[0]} array that is read when it is looked at"
-    else:
-        return
-    raise NotInMemory(
-        layer.name,
-        expected="a labels layer whose voxels lie in memory",
-        got=got,
-        advice="load it into memory first",
-    )
 
 
 def _place_of(layer: Labels) -> dict[str, Any]:

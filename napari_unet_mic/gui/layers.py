@@ -155,6 +155,11 @@ def file_of(layer: Layer) -> Path | None:
     return source.volume.file if source and source.volume else None
 
 
+def array_of(layer: Labels) -> Any:
+    """Return a layer's voxels at full resolution: an array, or what gives arrays when indexed."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
 def layer_named(viewer: Viewer, name: str) -> Layer | None:
     """Return the layer of that name, or None."""
     return viewer.layers[name] if name and name in viewer.layers else None

@@ -32,10 +32,6 @@ REMEDIES = {
         "The prediction has the reference's shape but no position of its own (an array without "
         "geometry): lay it voxel on voxel over the reference",
     ),
-    "load": (
-        "Load into memory",
-        "Read all voxels of the layer into memory, as a new labels layer that can be compared",
-    ),
 }
 
 
@@ -74,9 +70,7 @@ class Refusal(QWidget):
         self._pair = None
         if reference is not None and prediction is not None:
             self._pair = (reference, prediction)
-            if isinstance(error, layer_grids.NotInMemory):
-                remedies = {"load"}
-            elif isinstance(error, GridMismatch):
+            if isinstance(error, GridMismatch):
                 can = {"resample": layer_grids.can_resample, "adopt": layer_grids.can_adopt}
                 remedies = {name for name, asked in can.items() if asked(*self._pair)}
         self.sentence.setText(f"⚠ {breakable(sentence_of(error))}")
@@ -102,20 +96,6 @@ class Refusal(QWidget):
         if self._pair is not None:
             layer_grids.adopt(*self._pair)
             self.placed.emit()
-
-    def _on_load(self) -> None:
-        lazy = [layer for layer in self._pair or () if not layer_grids.in_memory(layer)]
-        if not lazy:
-            return
-        self.buttons["load"].setEnabled(False)
-        self._app.in_thread(
-            layer_grids.load,
-            lazy[0],
-            topic="remedy",
-            busy=f"Loading {lazy[0].name}",
-            on_done=lambda voxels: self._show(lazy[0], layer_grids.loaded(lazy[0], voxels)),
-            on_error=self._on_failed,
-        )
 
     def _show(self, old: Labels, made: Any) -> None:
         (new,) = layers.add(self._app.viewer, [made])

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import nibabel
 import numpy as np
 import pytest
@@ -11,28 +12,13 @@ from napari.layers import Labels
 from nibabel.processing import resample_from_to
 
 from napari_unet_mic.data.volume import Volume, read_labels
-from napari_unet_mic.errors import BadInput, GridMismatch
+from napari_unet_mic.errors import GridMismatch
 from napari_unet_mic.evaluation.confusion import confusion_table
 from napari_unet_mic.gui import layer_grids, layers
 from napari_unet_mic.gui.app import App
 from napari_unet_mic.gui.inspector_panel import InspectorPanel
 
 RNG = np.random.default_rng(5)
-
-
-class Lazy:
-    """An array that is read when it is looked at, as zarr's are."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        self._array = array
-        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
-        self.size = array.size
-
-    def __getitem__(self, key: Any) -> np.ndarray:
-        return self._array[key]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return self._array.astype(dtype or self.dtype)
 
 
 def made(volume: Volume, name: str) -> Labels:
@@ -132,19 +118,6 @@ def test_other_shapes_are_refused_with_advice(
     assert layer_grids.can_resample(*pair) == (len(first) == len(second))
 
 
-def test_lazy_arrays_and_pyramids_are_refused_with_a_sentence() -> None:
-    plain = Labels(np.zeros((8, 8), np.uint8), name="plain")
-    pyramid = Labels([np.zeros((8, 8), np.uint8), np.zeros((4, 4), np.uint8)], name="pyramid")
-    with pytest.raises(layer_grids.NotInMemory, match=r"pyramid.*several sizes.*load it"):
-        layer_grids.check_comparable(plain, pyramid)
-    lazy = Labels(Lazy(np.ones((8, 8), np.uint8)), name="lazy")
-    with pytest.raises(BadInput, match=r"lazy.*read when it is looked at"):
-        layer_grids.check_comparable(lazy, plain)
-    voxels = layer_grids.load(lazy)
-    data, options, _ = layer_grids.loaded(lazy, voxels)
-    assert layer_grids.check_comparable(Labels(data, **options), plain) == 0.0
-
-
 @pytest.fixture
 def panel(app: App) -> InspectorPanel:
     return app.show("inspector")
@@ -213,20 +186,33 @@ def test_an_array_without_a_place_is_put_on_the_reference_by_the_button(
     assert tuple(app.viewer.layers["prediction"].scale) == (5, 1, 1)
 
 
-def test_a_lazy_layer_is_loaded_by_the_button_and_numbered_objects_are_explained(
+def test_lazy_arrays_and_pyramids_are_compared_like_others(
     panel: InspectorPanel, app: App, until: Callable[..., None]
 ) -> None:
     array = blocks((6, 8, 8))
-    app.viewer.add_labels(array, name="reference")
-    app.viewer.add_layer(Labels(Lazy(array), name="prediction"))
-    until(lambda: panel.pages.currentWidget() is panel.refusal)
-    assert "read when it is looked at" in panel.refusal.sentence.text()
-    buttons = panel.refusal.buttons
-    assert [n for n in buttons if buttons[n].isVisibleTo(panel)] == ["load"]
-    buttons["load"].click()
+    reference = app.viewer.add_labels(array, name="reference")
+    lazy = app.viewer.add_labels(da.from_array(array, chunks=(2, 8, 8)), name="lazy")
+    pyramid = app.viewer.add_labels([array, array[::2, ::2, ::2]], name="pyramid")
+    for prediction in (lazy, pyramid):
+        panel.choose(reference, prediction)
+        until(lambda: app.state.comparison is not None)
+        assert app.state.comparison.table.trace() == array.size
+    coarse = app.viewer.add_labels(
+        da.from_array(array[:, ::2]), name="coarse", scale=(1, 2, 1), translate=(0, 0.5, 0)
+    )
+    panel.choose(reference, coarse)
+    assert panel.pages.currentWidget() is panel.refusal
+    panel.refusal.buttons["resample"].click()
     until(lambda: app.state.comparison is not None)
-    assert app.state.comparison.table.trace() == array.size
+    assert app.state.comparison.table.trace() == array.size  # blocks of four lose nothing
 
-    numbered = app.viewer.add_labels(np.arange(6 * 64).reshape(6, 8, 8), name="objects")
-    panel.choose(app.viewer.layers["reference"], numbered)
-    until(lambda: "compare classes, not numbered objects" in app.state.message)
+
+def test_numbered_objects_are_explained_in_place_of_the_tables(
+    panel: InspectorPanel, app: App, until: Callable[..., None]
+) -> None:
+    numbers = np.arange(6 * 64).reshape(6, 8, 8)
+    for name in ("prediction", "reference"):
+        app.viewer.add_labels(numbers, name=name)
+    until(lambda: panel.pages.currentWidget() is panel.refusal)
+    assert "compare classes, not numbered objects" in panel.refusal.sentence.text()
+    assert not any(button.isVisibleTo(panel) for button in panel.refusal.buttons.values())
