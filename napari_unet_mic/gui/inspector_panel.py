@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 from napari_unet_mic.errors import UNetMicError
 from napari_unet_mic.gui import confusion_tables, layers
 from napari_unet_mic.gui import inspector_tables as contents
+from napari_unet_mic.gui.app import sentence_of
 from napari_unet_mic.gui.cases_view import CasesView
 from napari_unet_mic.gui.commands import evaluate_command
 from napari_unet_mic.gui.comparison import Comparer, suggested_pair
@@ -267,13 +268,16 @@ class InspectorPanel(QWidget):
         self._show_page()
 
     def _on_compare_failed(self, error: BaseException) -> None:
-        """Say in place of the tables why two layers are not compared, and offer what helps."""
         if isinstance(error, UNetMicError):
             self._app.say(str(error))
         else:
             self._app.show_error(error)
+        self._refuse(sentence_of(error))
+
+    def _refuse(self, why: str) -> None:
+        """Say in place of the tables why two layers are not compared, and offer what helps."""
         self._say("cannot be compared")
-        self.refusal.refuse(error, *self.chosen())
+        self.refusal.refuse(why, *self.chosen())
         self._refused = True
         self._show_page()
 

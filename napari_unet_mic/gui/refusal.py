@@ -1,6 +1,6 @@
 """What stands where two layers cannot be compared: the reason, and what can be done about it.
 
-An error and the two layers enter. Where a remedy is chosen, it is done in a thread, and the
+A sentence and the two layers enter. Where a remedy is chosen, it is done in a thread, and the
 layer that was made leaves (or the news that one was put in its place).
 """
 
@@ -14,7 +14,6 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 
 from napari_unet_mic.errors import GridMismatch
 from napari_unet_mic.gui import layer_grids, layers
-from napari_unet_mic.gui.app import sentence_of
 from napari_unet_mic.gui.forms import breakable, explained
 
 if TYPE_CHECKING:
@@ -62,18 +61,14 @@ class Refusal(QWidget):
         layout.addLayout(line)
         layout.addStretch(1)
 
-    def refuse(
-        self, error: BaseException, reference: Labels | None, prediction: Labels | None
-    ) -> None:
+    def refuse(self, why: str, reference: Labels | None, prediction: Labels | None) -> None:
         """Say why two layers are not compared, and offer what can be done here."""
-        remedies: set[str] = set()
         self._pair = None
-        if reference is not None and prediction is not None:
+        remedies: set[str] = set()
+        if reference is not None and prediction is not None and reference is not prediction:
             self._pair = (reference, prediction)
-            if isinstance(error, GridMismatch):
-                can = {"resample": layer_grids.can_resample, "adopt": layer_grids.can_adopt}
-                remedies = {name for name, asked in can.items() if asked(*self._pair)}
-        self.sentence.setText(f"⚠ {breakable(sentence_of(error))}")
+            remedies = _remedies(*self._pair)
+        self.sentence.setText(f"⚠ {breakable(why)}")
         for remedy, button in self.buttons.items():
             button.setVisible(remedy in remedies)
             button.setEnabled(True)
@@ -105,3 +100,13 @@ class Refusal(QWidget):
         for button in self.buttons.values():
             button.setEnabled(True)
         self._app.show_error(error)
+
+
+def _remedies(reference: Labels, prediction: Labels) -> set[str]:
+    """Return what would bring two layers onto one grid; nothing when they lie on one already."""
+    try:
+        layer_grids.check_comparable(reference, prediction)
+    except GridMismatch:
+        can = {"resample": layer_grids.can_resample, "adopt": layer_grids.can_adopt}
+        return {name for name, asked in can.items() if asked(reference, prediction)}
+    return set()
