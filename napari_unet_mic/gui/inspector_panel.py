@@ -108,7 +108,7 @@ class InspectorPanel(QWidget):
             [
                 Part("Tables", classes, self.class_view),
                 Part("Tables", confusion, self.confusion.grid),
-                Part("Mistakes", self.mistakes, self.mistakes.table, least=360),
+                Part("Mistakes", self.mistakes, self.mistakes.table, least=400),
             ]
         )
         self.refusal = Refusal(self._app)

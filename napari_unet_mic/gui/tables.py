@@ -138,7 +138,7 @@ class TableView(QTableView):
         name = self.table.columns[column]
         heading = max(_broken(name) if self._wrapped else [name], key=len)
         icon = 18 * (self.table.header_icon(column) is not None)
-        sort = 14 * self.isSortingEnabled()
+        sort = 4 * self.isSortingEnabled()
         return min(QFontMetrics(bold).horizontalAdvance(heading) + icon, WIDEST_HEADING) + sort + 10
 
     def _widest_texts(self, column: int) -> set[str]:
