@@ -14,9 +14,10 @@ swapped class
 inside
     foreground taken for background, or background for foreground
 rim
-    within one voxel of a border of the reference, and of no lost object. Most wrong voxels
-    of a usable prediction are of this kind and hang together as a shell, so they are taken
-    out before regions are formed, and are one entry, the last.
+    near a border of the reference and in no lost object: another class of the reference is
+    one of the 26 neighbours, or lies within the tolerance (millimetres, voxel centre to voxel
+    centre). Most wrong voxels of a usable prediction are of this kind and hang together as a
+    shell, so they are taken out before regions are formed, and are one entry, the last.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ class Region:
     true_class, predicted_class
         None where voxels of several classes make one region (a missed lesion may have been
         taken for two classes, the rim of a row borders on several).
+    confidence
+        The network's mean probability for the true class there; None when not known.
     """
 
     rank: int
@@ -89,6 +92,7 @@ class Region:
     kind: Kind
     true_class: int | None
     predicted_class: int | None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +117,7 @@ def regions_of(
     split_rim: bool = True,
     axis: int = 0,
     ignore: int | None = None,
+    tolerance_mm: float = 0.0,
 ) -> tuple[Region, ...]:
     """Return the regions of one cell of the confusion table, largest first.
 
@@ -127,19 +132,23 @@ def regions_of(
     spacing_mm
         Voxel size along each axis of the arrays.
     split_rim
-        Take voxels within one voxel of a reference border out first (see the module);
-        when False they stay part of the regions around them.
+        Take the rim out first (see the module); when False its voxels stay part of the
+        regions around them.
     axis
         The axis across which slices are looked at (a 2-D map is its own slice 0).
     ignore
         The reference value that excludes a voxel.
+    tolerance_mm
+        How far the rim reaches, at least one voxel.
 
     Raises
     ------
     GridMismatch
         The shapes differ.
     """
-    mistakes = Mistakes.of(reference, prediction, spacing_mm, ignore=ignore)
+    mistakes = Mistakes.of(
+        reference, prediction, spacing_mm, ignore=ignore, tolerance_mm=tolerance_mm
+    )
     return mistakes.regions(true_class, predicted_class, split_rim=split_rim, axis=axis).regions
 
 
@@ -151,6 +160,7 @@ class Mistakes:
     """
 
     errors: ErrorVoxels
+    maps: tuple[LabelArray, LabelArray]
     order: MemoryOrder
     voxel_ml: float
     flat: bool
@@ -162,13 +172,14 @@ class Mistakes:
         spacing_mm: Sequence[float],
         *,
         ignore: int | None = None,
+        tolerance_mm: float = 0.0,
     ) -> Mistakes:
         """Find the wrong voxels of two label maps; parameters as `regions_of`.
 
         Notes
         -----
-        One pass over the maps; then memory (some fifty bytes each) and time follow the number
-        of wrong voxels.
+        One pass over the maps; then time and memory follow the number of wrong voxels: some
+        fifty bytes each while searching, about ten afterwards.
         """
         if reference.shape != prediction.shape:
             raise GridMismatch(
@@ -181,8 +192,34 @@ class Mistakes:
         if flat:
             reference, prediction = reference[None], prediction[None]
         order = MemoryOrder.of(reference)
-        errors = find_errors(order.view(reference), order.view(prediction), ignore)
-        return Mistakes(errors, order, float(np.prod(spacing_mm)) / 1000, flat)
+        maps = order.view(reference), order.view(prediction)
+        sizes_mm = [1.0, *map(float, spacing_mm)][-3:]
+        errors = find_errors(
+            *maps,
+            ignore,
+            spacing_mm=[sizes_mm[axis] for axis in order.axes],
+            tolerance_mm=tolerance_mm,
+        )
+        return Mistakes(errors, maps, order, float(np.prod(spacing_mm)) / 1000, flat)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the list of wrong voxels (the maps themselves are not counted)."""
+        errors = self.errors
+        arrays = (errors.flat, errors.true, errors.predicted, errors.kinds, errors.kinds_with_rim)
+        return sum(array.nbytes for array in arrays)
+
+    def with_confidence(self, values: npt.NDArray[np.floating] | None) -> Mistakes:
+        """Return the same, knowing the probability of every wrong voxel's true class (n,)."""
+        return replace(self, errors=replace(self.errors, confidence=values))
+
+    def places(self) -> Indices:
+        """Return the index of every wrong voxel in the caller's orientation, (ndim, n)."""
+        return self._places(self.errors.flat)[1 if self.flat else 0 :]
+
+    def _places(self, flat: npt.NDArray[np.integer]) -> Indices:
+        along = np.unravel_index(flat, self.errors.shape)
+        return np.stack(self.order.unview_index(along))
 
     def regions(
         self,
@@ -210,7 +247,7 @@ class Mistakes:
         regions = self._measured(which, kinds, groups, self.order.axes.index(axis), axis)
         sequence = sorted(range(len(regions)), key=lambda n: _before(regions[n]))
         starts = np.append(_starts(groups), groups.size)
-        voxels = [errors.flat[which[starts[n] : starts[n + 1]]] for n in sequence]
+        voxels = [errors.indices(which[starts[n] : starts[n + 1]]) for n in sequence]
         ranked = tuple(replace(regions[n], rank=rank) for rank, n in enumerate(sequence, 1))
         return RegionMap(ranked, lambda region: self._scattered(region, voxels[region.rank - 1]))
 
@@ -227,13 +264,17 @@ class Mistakes:
         starts = _starts(groups)
         if starts.size == 0:
             return []
-        places = np.stack(np.unravel_index(errors.flat[which], errors.shape))
+        places = np.stack(np.unravel_index(errors.indices(which), errors.shape))
         counts = np.diff(starts, append=groups.size)
         lowest = np.minimum.reduceat(places, starts, axis=1)
         highest = np.maximum.reduceat(places, starts, axis=1)
         points = deepest_points(groups, places, along)
         true = common_value(errors.true[which], starts)
         predicted = common_value(errors.predicted[which], starts)
+        sure: list[float] | None = None
+        if errors.confidence is not None:
+            sums = np.add.reduceat(errors.confidence[which], starts, dtype=np.float64)
+            sure = (sums / counts).tolist()
         return [
             self._region(
                 int(counts[n]),
@@ -245,6 +286,7 @@ class Mistakes:
                 axis,
                 KINDS[kinds[starts[n]]],
                 (true[n], predicted[n]),
+                None if sure is None else sure[n],
             )
             for n in range(starts.size)
         ]
@@ -257,29 +299,27 @@ class Mistakes:
         axis: int,
         kind: Kind,
         classes: tuple[int | None, int | None],
+        confidence: float | None = None,
     ) -> Region:
         """Give a region in the caller's orientation (without the added axis of a 2-D map)."""
         keep = slice(1, None) if self.flat else slice(None)
         point = self.order.unview_index(point)
         box = self.order.unview_box(box)
         ml = voxels * self.voxel_ml
-        return Region(1, voxels, ml, box[keep], point[axis], point[keep], kind, *classes)
+        return Region(
+            1, voxels, ml, box[keep], point[axis], point[keep], kind, *classes, confidence
+        )
 
     def _scattered(self, region: Region, flat: Indices) -> Flags:
         whole = (slice(0, 1), *region.box) if self.flat else region.box
         mask = np.zeros([one.stop - one.start for one in whole], bool)
-        places = np.unravel_index(flat, self.errors.shape)
-        inside: list[Indices] = [places[0]] * 3
-        for axis, place in zip(self.order.axes, places, strict=True):
-            last = self.order.shape[axis] - 1
-            turned = last - place if self.order.backwards[axis] else place
-            inside[axis] = turned - whole[axis].start
-        mask[tuple(inside)] = True
+        first = [one.start for one in whole]
+        mask[tuple(self._places(flat) - np.array(first)[:, None])] = True
         return mask[0] if self.flat else mask
 
     def _correct(self, value: int, axis: int) -> RegionMap:
         """Return the voxels of a diagonal cell as one region, without listing them."""
-        reference, prediction = self.errors.maps
+        reference, prediction = self.maps
         along = self.order.axes.index(axis)
         areas = [np.zeros(size, np.int64) for size in reference.shape]
         rows = max(1, SLAB_VOXELS // max(1, reference[:1].size))
@@ -326,7 +366,7 @@ def _groups(errors: ErrorVoxels, which: Indices, kinds: npt.NDArray[np.uint8]) -
     keys = (kinds.astype(np.int64) * most + true) * most + predicted
     rest = kinds != RIM
     groups = np.zeros(which.size, np.intp)
-    groups[rest] = components(errors.flat[which[rest]], keys[rest], errors.shape)
+    groups[rest] = components(errors.indices(which[rest]), keys[rest], errors.shape)
     groups[~rest] = groups.max(initial=-1) + 1
     return groups
 

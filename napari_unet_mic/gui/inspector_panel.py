@@ -25,11 +25,13 @@ from napari_unet_mic.errors import UNetMicError
 from napari_unet_mic.gui import inspector_tables as contents
 from napari_unet_mic.gui import layers
 from napari_unet_mic.gui.cases_view import CasesView
-from napari_unet_mic.gui.comparison import Comparer, suggested_pair
+from napari_unet_mic.gui.comparer import Comparer
+from napari_unet_mic.gui.comparison import suggested_pair
 from napari_unet_mic.gui.controls import CommandButton
 from napari_unet_mic.gui.forms import ElidedLabel, explained, short_combo
+from napari_unet_mic.gui.later_figures import LaterFigures
 from napari_unet_mic.gui.mistakes_view import MistakesView
-from napari_unet_mic.gui.state import Comparison
+from napari_unet_mic.gui.state import Comparison, Surfaces
 from napari_unet_mic.gui.tables import (
     TableModel,
     TableView,
@@ -53,10 +55,12 @@ class InspectorPanel(QWidget):
         super().__init__()
         self._app = app
         self.comparer = Comparer(app)
-        self.mistakes = MistakesView(app, self.comparer)
+        self.figures = LaterFigures(app, self.comparer)
+        self.mistakes = MistakesView(app, self.comparer, self.figures)
         self.cases = CasesView(app)
         self._build()
         app.state.events.comparison.connect(self._on_comparison_changed)
+        app.state.events.surfaces.connect(self._on_surfaces_changed)
         events = app.viewer.layers.events
         for emitter in (events.inserted, events.removed, events.renamed):
             emitter.connect(self._on_layers_changed)
@@ -140,12 +144,15 @@ class InspectorPanel(QWidget):
         self.class_model = contents.class_model()
         self.class_view = TableView(self.class_model)
         self.class_view.cell_clicked.connect(self._on_class_clicked)
-        return _titled("Per class", self.class_view)
+        self.tolerance_box = contents.tolerance_box(self.figures.tolerance_mm)
+        self.tolerance_box.valueChanged.connect(self.figures.set_tolerance)
+        return _titled("Per class", self.class_view, self.tolerance_box)
 
     def _build_confusion(self) -> QWidget:
         self.confusion_model = TableModel()
         self.confusion_view = TableView(self.confusion_model, sortable=False, by_row=False)
         self.confusion_view.cell_clicked.connect(self._on_confusion_clicked)
+        self.confusion_view.cell_double_clicked.connect(lambda *_: self.mistakes.fit_largest())
         self.confusion_view.row_header_clicked.connect(lambda row: self._select_rows(row, None))
         self.confusion_view.column_header_clicked.connect(
             lambda column: self._select_rows(None, column)
@@ -252,13 +259,17 @@ class InspectorPanel(QWidget):
 
     # ---- the numbers -----------------------------------------------------------------
     def _on_comparison_changed(self, comparison: Comparison | None) -> None:
-        contents.show_classes(self.class_model, comparison)
+        contents.show_classes(self.class_model, comparison, self._app.state.surfaces)
         self._show_cells()
         if comparison is None:
+            self._say(self.comparer.complaint or NOTHING_CHOSEN)
             return
         errors = int(comparison.table.sum() - comparison.table.trace())
         self._say(f"{thousands(errors)} voxels differ")
         self.mistakes.refresh()
+
+    def _on_surfaces_changed(self, surfaces: Surfaces | None) -> None:
+        contents.show_classes(self.class_model, self._app.state.comparison, surfaces)
 
     def _cell_view(self) -> str:
         text = self.view_box.currentText()

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDoubleSpinBox
 
 from napari_unet_mic.gui.colours import RGBA, class_colour, pair_colour
-from napari_unet_mic.gui.state import Comparison
+from napari_unet_mic.gui.forms import explained, guard_wheel
+from napari_unet_mic.gui.state import Comparison, Surfaces
 from napari_unet_mic.gui.tables import TableModel, swatch, thousands
 
 if TYPE_CHECKING:
@@ -42,12 +44,17 @@ def millilitres(value: float) -> str:
     return f"{value:.2f}" if value >= 0.095 or value == 0 else f"{value:.3f}"
 
 
+MEASURING = "…"
+"""What stands in a cell whose number is being measured anew."""
+
+
 def class_model() -> TableModel:
     """Return the model of the table with one row per class."""
     model = TableModel(
         {
             "IoU": lambda value: f"{value:.4f}",
             "Dice": lambda value: f"{value:.4f}",
+            "HD95 mm": lambda value: value if value == MEASURING else f"{value:.1f}",
             "true ml": millilitres,
             "pred ml": millilitres,
         }
@@ -55,6 +62,8 @@ def class_model() -> TableModel:
     model.tooltips = {
         "IoU": "Overlap: voxels both maps have, of all voxels one of them has (Jaccard index)",
         "Dice": "Overlap: twice the voxels both maps have, of the sum of both sizes",
+        "HD95 mm": "How far the two surfaces lie apart: 95 % of each lie nearer to the other; "
+        "blank where one of the maps has none of the class",
         "true ml": "Volume of the class in the reference",
         "pred ml": "Volume of the class in the prediction",
         "note": "absent: in neither map; missed: only in the reference; "
@@ -63,15 +72,49 @@ def class_model() -> TableModel:
     return model
 
 
-def show_classes(model: TableModel, comparison: Comparison | None) -> None:
-    """Fill the table with one row per class."""
+def tolerance_box(tolerance_mm: float) -> QDoubleSpinBox:
+    """Return the small box in which the tolerance of the NSD is chosen."""
+    box = explained(
+        QDoubleSpinBox(),
+        "Tolerance: how far a surface may lie from the other one and still count as right (NSD), "
+        "and how far the rim reaches (at least one voxel)",
+        "unet-mic evaluate --tolerance-mm",
+    )
+    box.setRange(0.1, 20.0)
+    box.setSingleStep(0.5)
+    box.setDecimals(1)
+    box.setSuffix(" mm")
+    box.setValue(tolerance_mm)
+    box.setKeyboardTracking(False)
+    guard_wheel(box)
+    return box
+
+
+def show_classes(
+    model: TableModel, comparison: Comparison | None, surfaces: Surfaces | None = None
+) -> None:
+    """Fill the table with one row per class; without `surfaces` HD95 and NSD are blank."""
     if comparison is None:
         model.set_rows([], [])
         return
     ml = comparison.voxel_ml
-    columns = ["class", "IoU", "Dice", "true ml", "pred ml", "note"]
+    nsd = nsd_column(surfaces.tolerance_mm if surfaces is not None else 1.0)
+    model.formats[nsd] = lambda value: value if value == MEASURING else f"{value:.3f}"
+    model.tooltips[nsd] = (
+        "Share of both surfaces that lies within the tolerance of the other one (NSD, surface "
+        "Dice); 0 where only one of the maps has the class"
+    )
+    columns = ["class", "IoU", "Dice", "HD95 mm", nsd, "true ml", "pred ml", "note"]
     rows = [
-        [name, score.iou, score.dice, score.n_ref * ml, score.n_pred * ml, _STATES[score.state]]
+        [
+            name,
+            score.iou,
+            score.dice,
+            *_surface_cells(score.value, surfaces),
+            score.n_ref * ml,
+            score.n_pred * ml,
+            _STATES[score.state],
+        ]
         for name, score in zip(comparison.class_names, comparison.scores, strict=True)
     ]
     values, scores = comparison.class_values, comparison.scores
@@ -82,6 +125,21 @@ def show_classes(model: TableModel, comparison: Comparison | None) -> None:
         + _STATE_TIPS.get(scores[row].state, "")
     )
     model.set_rows(columns, rows)
+
+
+def nsd_column(tolerance_mm: float) -> str:
+    """Return the heading of the NSD at a tolerance: ``NSD 1 mm``."""
+    return f"NSD {tolerance_mm:g} mm"
+
+
+def _surface_cells(value: int, surfaces: Surfaces | None) -> list[float | str | None]:
+    """Return HD95 and NSD: None where undefined or unknown, a mark while being measured."""
+    if surfaces is None:
+        return [None, None]
+    if value in surfaces.pending:
+        return [MEASURING, MEASURING]
+    score = surfaces.of(value)
+    return [None, None] if score is None else [score.hd95_mm, score.nsd]
 
 
 def cells(comparison: Comparison, view: str) -> np.ndarray[Any, np.dtype[Any]]:
@@ -109,8 +167,8 @@ def show_confusion(model: TableModel, comparison: Comparison | None, view: str) 
     icons = [swatch(class_colour(value)) for value in values]
     model.row_headers, model.row_icons = names, icons
     model.header_colour_of = lambda column: class_colour(values[column])
-    shade = shades(comparison)
-    model.shade_of = lambda row, column: shade[row][column]
+    strengths = strengths_of(comparison)
+    model.shade_of = lambda row, column: shade(row, column, float(strengths[row, column]))
     model.tooltip_of = lambda row, column: (
         f"true {names[row]}, predicted {names[column]}: "
         f"{comparison.table[row, column]} voxels, "
@@ -121,25 +179,22 @@ def show_confusion(model: TableModel, comparison: Comparison | None, view: str) 
         model.headerDataChanged.emit(Qt.Orientation.Vertical, 0, model.rowCount() - 1)
 
 
-def shades(comparison: Comparison) -> list[list[RGBA | None]]:
-    """Return the shade of every cell: errors by their share of all errors, diagonal quiet."""
-    table = comparison.table.astype(float)
-    k = len(table)
-    errors = table.copy()
-    np.fill_diagonal(errors, 0.0)
+def strengths_of(comparison: Comparison) -> np.ndarray[Any, np.dtype[Any]]:
+    """Return how strongly every cell of errors is shaded (K, K): its share of the class."""
+    errors = comparison.table.astype(float)
     # the class that an error belongs to: the rarer (foreground) of both, or shares vanish
-    sizes = np.minimum(table.sum(axis=1, keepdims=True), table.sum(axis=0, keepdims=True))
+    sizes = np.minimum(errors.sum(axis=1, keepdims=True), errors.sum(axis=0, keepdims=True))
+    np.fill_diagonal(errors, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(sizes > 0, errors / sizes, 0.0)
-    result: list[list[RGBA | None]] = [[None] * k for _ in range(k)]
-    for row in range(k):
-        for column in range(k):
-            if row == column:
-                result[row][column] = (0.5, 0.5, 0.5, 0.18)
-            elif errors[row, column] > 0:
-                strength = 0.12 + 0.6 * min(1.0, float(share[row, column])) ** 0.5
-                result[row][column] = (0.835, 0.369, 0.0, strength)
-    return result
+    return np.asarray(np.where(errors > 0, 0.12 + 0.6 * np.minimum(1.0, share) ** 0.5, 0.0))
+
+
+def shade(row: int, column: int, strength: float) -> RGBA | None:
+    """Return the shade of a cell: errors in vermilion, the diagonal quiet, nothing for nothing."""
+    if row == column:
+        return 0.5, 0.5, 0.5, 0.18
+    return (0.835, 0.369, 0.0, strength) if strength > 0 else None
 
 
 def list_model() -> TableModel:
@@ -172,13 +227,17 @@ def show_list(model: TableModel, comparison: Comparison | None) -> None:
 
 def region_model() -> TableModel:
     """Return the model of the table of regions."""
-    model = TableModel({"ml": millilitres, "voxels": thousands})
+    model = TableModel(
+        {"ml": millilitres, "voxels": thousands, "confidence": lambda value: f"{value:.2f}"}
+    )
     model.tooltips = {
         "#": "Rank by size; the rim comes last",
         "kind": "missed lesion: nothing of it was found; spurious lesion: nothing true is there; "
         "swapped class: one class taken for another; inside: deeper than the border; "
-        "rim: within one voxel of the reference's border, taken together",
+        "rim: within the tolerance or one voxel of the reference's border, taken together",
         "slice": "The slice on which the region is largest",
+        "confidence": "The network's probability for the true class, averaged over the region: "
+        "high where it was almost found, low where the network was blind",
     }
     return model
 
@@ -190,9 +249,16 @@ def show_regions(
     colour_of: Callable[[Region], RGBA | None] = lambda _: None,
 ) -> None:
     """Fill the table of regions, largest first, each in the colour it has in the viewer."""
-    rows = [[one.rank, one.kind, one.voxels * voxel_ml, one.voxels, one.slice] for one in regions]
+    columns = ["#", "kind", "ml", "voxels", "slice"]
+    rows: list[list[Any]] = [
+        [one.rank, one.kind, one.voxels * voxel_ml, one.voxels, one.slice] for one in regions
+    ]
+    if any(one.confidence is not None for one in regions):
+        columns.append("confidence")
+        for row, one in zip(rows, regions, strict=True):
+            row.append(one.confidence)
     model.swatch_of = lambda row, column: colour_of(regions[row]) if column == 1 else None
-    model.set_rows(["#", "kind", "ml", "voxels", "slice"], rows)
+    model.set_rows(columns, rows)
 
 
 def region_colour(comparison: Comparison, region: Region) -> RGBA | None:

@@ -8,7 +8,7 @@ napari layer tuples and may run in any thread; all others belong to the GUI thre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,6 +146,20 @@ def file_of(layer: Layer) -> Path | None:
     """Return the file a layer was read from, when that is known."""
     source = source_of(layer)
     return source.volume.file if source and source.volume else None
+
+
+def array_of(layer: Labels) -> Any:
+    """Return a layer's voxels at full resolution: an array, or what gives arrays when indexed."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def spacing_mm_of(layer: Layer) -> tuple[float, ...]:
+    """Return the voxel size along the last three axes; a unit that is no length counts as mm."""
+    sizes = []
+    for scale, unit in zip(layer.scale, layer.units, strict=True):
+        length = unit.is_compatible_with("mm")
+        sizes.append(abs(float(scale)) * (float((1 * unit).to("mm").magnitude) if length else 1.0))
+    return tuple(sizes[-3:])
 
 
 def layer_named(viewer: Viewer, name: str) -> Layer | None:
@@ -357,20 +371,3 @@ def _displayed(viewer: Viewer, n: int) -> list[int]:
 def sorted_rows(corners: npt.NDArray[np.float64]) -> tuple[Array, Array]:
     """Return the lowest and the highest value of every column."""
     return corners.min(axis=0), corners.max(axis=0)
-
-
-def on_labels_changed(layer: Labels, callback: Callable[[], None]) -> Callable[[], None]:
-    """Call back after any possible change of a layer's voxels; returns what disconnects it.
-
-    Painting fires `paint` and `labels_update`; undo, redo and in-place changes fire only
-    `set_data`, as a slider step does, so the callback must be cheap and look for itself.
-    """
-    emitters = [layer.events.paint, layer.events.labels_update, layer.events.set_data]
-    for emitter in [*emitters, layer.events.data]:
-        emitter.connect(callback)
-
-    def disconnect() -> None:
-        for emitter in [*emitters, layer.events.data]:
-            emitter.disconnect(callback)
-
-    return disconnect
