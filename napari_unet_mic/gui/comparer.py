@@ -65,6 +65,12 @@ class Comparer(QObject):
         """Reference and prediction layer under comparison."""
         return self._layers
 
+    @property
+    def quiet(self) -> bool:
+        """Whether every change that was heard of has been looked at."""
+        timers = (self._here_timer, self._soon_timer, self._later_timer)
+        return not self._busy and not any(timer.isActive() for timer in timers)
+
     def choose(self, reference: Labels | None, prediction: Labels | None) -> None:
         """Compare two layers from now on (or none).
 

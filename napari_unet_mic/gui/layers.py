@@ -345,12 +345,13 @@ def go_to(
     low, high = sorted_rows(np.array([layer.data_to_world(corner) for corner in corners]))
     displayed = _displayed(viewer, len(world))
     extent = np.maximum((high - low)[displayed], 1e-6)
+    if viewer.dims.ndisplay == 3:  # whichever way it is turned
+        extent = np.full(3, np.linalg.norm(extent))
     canvas = np.asarray(viewer.canvas.viewbox_size(viewer.layers), dtype=float)
     most = min(40.0, float(canvas.min()) / 20.0)  # at least 20 mm stay in sight
     fit = 0.6 * float(np.min(canvas[-2:] / extent[-2:]))
     viewer.scene.camera.zoom = min(fit, most)
-    if viewer.dims.ndisplay == 2:
-        viewer.scene.camera.center = tuple(((low + high) / 2)[displayed])
+    viewer.scene.camera.center = tuple(((low + high) / 2)[displayed])
 
 
 def go_to_world(viewer: Viewer, world: npt.NDArray[np.float64], *, center: bool = True) -> None:
