@@ -103,7 +103,7 @@ class InspectorPanel(QWidget):
         self.splitter.setChildrenCollapsible(False)
         for part in (self._build_classes(), self._build_confusion(), self.mistakes):
             self.splitter.addWidget(part)
-        self.splitter.setSizes([390, 360, 400])
+        self.splitter.setSizes([505, 345, 480])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
         layout.setSpacing(3)
