@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_unet_mic.evaluation.confusion import Box
     from napari_unet_mic.gui.app import App
 
-HERE_MS, SOON_MS, LATER_MS = 8, 150, 400
+HERE_MS, SOON_MS, LATER_MS = 0, 150, 400
 MOST_HERE = 1 << 20  # voxels looked at on the GUI thread: about a millisecond
 
 

@@ -8,6 +8,9 @@ than three axes the part is measured that the viewer shows.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -356,3 +359,14 @@ def _measure(
         if should_stop():
             raise Cancelled("measuring surfaces")
         tell(value, score)
+    give_back_memory()
+
+
+def give_back_memory() -> None:
+    """Let the C library return what a thread's arrays have left behind (glibc keeps it).
+
+    Up to a byte a voxel of a CT would stay resident otherwise; takes a few milliseconds.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)

@@ -157,7 +157,10 @@ class MistakesView(QWidget):
         if go:
             if self.regions:
                 self.go_to_region(0, fit=self._fit)
-            self._show_voxels()
+            if layers.errors_layer(self._app.viewer) is None:
+                QTimer.singleShot(0, self._show_voxels)  # a new layer takes a while: move first
+            else:
+                self._show_voxels()
 
     def _list(self) -> None:
         """Show the regions of the kinds that are asked for; stay at the one looked at."""
