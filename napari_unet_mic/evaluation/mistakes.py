@@ -97,9 +97,14 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class RegionMap:
-    """Regions, and a way to the voxels of each."""
+    """Regions, and a way to the voxels of each.
+
+    `n_regions` and `n_voxels` count all of them, those too that were not asked for.
+    """
 
     regions: tuple[Region, ...]
+    n_regions: int
+    n_voxels: int
     _mask: Callable[[Region], Flags]
 
     def mask(self, region: Region) -> Flags:
@@ -228,8 +233,12 @@ class Mistakes:
         *,
         split_rim: bool = True,
         axis: int = 0,
+        most: int | None = None,
     ) -> RegionMap:
-        """Form the regions of one cell, row or column; parameters as `regions_of`."""
+        """Form the regions of one cell, row or column; parameters as `regions_of`.
+
+        With `most`, only so many are described: the largest, and the rim.
+        """
         axis = 0 if self.flat else axis
         if true_class is not None and true_class == predicted_class:
             return self._correct(true_class, axis)
@@ -242,6 +251,10 @@ class Mistakes:
         which = np.flatnonzero(chosen)
         kinds = (errors.kinds if split_rim else errors.kinds_with_rim)[which]
         groups = _groups(errors, which, kinds)
+        n_regions, n_voxels = int(groups.max(initial=-1)) + 1, which.size
+        if most is not None and n_regions > most:
+            kept = _largest(groups, most, has_rim=bool((kinds == RIM).any()))
+            which, kinds, groups = which[kept], kinds[kept], groups[kept]
         order = np.argsort(groups, kind="stable")
         which, kinds, groups = which[order], kinds[order], groups[order]
         regions = self._measured(which, kinds, groups, self.order.axes.index(axis), axis)
@@ -249,7 +262,12 @@ class Mistakes:
         starts = np.append(_starts(groups), groups.size)
         voxels = [errors.indices(which[starts[n] : starts[n + 1]]) for n in sequence]
         ranked = tuple(replace(regions[n], rank=rank) for rank, n in enumerate(sequence, 1))
-        return RegionMap(ranked, lambda region: self._scattered(region, voxels[region.rank - 1]))
+        return RegionMap(
+            ranked,
+            n_regions,
+            n_voxels,
+            lambda region: self._scattered(region, voxels[region.rank - 1]),
+        )
 
     def _measured(
         self,
@@ -332,7 +350,7 @@ class Mistakes:
             areas[2] += by_row.sum(axis=0)
         total = int(areas[0].sum())
         if total == 0:
-            return RegionMap((), self._no_mask)
+            return RegionMap((), 0, 0, self._no_mask)
         best = int(np.argmax(areas[along]))
         on_slice = tuple(map(np.take, (reference, prediction), (best, best), (along, along)))
         deepest = list(deepest_in_slice((on_slice[0] == value) & (on_slice[1] == value)))
@@ -347,7 +365,7 @@ class Mistakes:
             turned = turned[tuple(slice(None, None, -1 if b else 1) for b in self.order.backwards)]
             return np.asarray(turned[0] if self.flat else turned)
 
-        return RegionMap((region,), mask)
+        return RegionMap((region,), 1, total, mask)
 
     @staticmethod
     def _no_mask(region: Region) -> Flags:
@@ -369,6 +387,16 @@ def _groups(errors: ErrorVoxels, which: Indices, kinds: npt.NDArray[np.uint8]) -
     groups[rest] = components(errors.indices(which[rest]), keys[rest], errors.shape)
     groups[~rest] = groups.max(initial=-1) + 1
     return groups
+
+
+def _largest(groups: Indices, most: int, *, has_rim: bool) -> Flags:
+    """Return which voxels are in the largest groups, or in the last one if that is the rim."""
+    sizes = np.bincount(groups)
+    largest_first = np.argsort(-sizes[:-1] if has_rim else -sizes, kind="stable")
+    kept = np.zeros(sizes.size, bool)
+    kept[largest_first[: most - has_rim]] = True
+    kept[-1] |= has_rim
+    return np.asarray(kept[groups])
 
 
 def _starts(groups: Indices) -> Indices:

@@ -6,7 +6,7 @@ Rows and columns of the confusion table are positions in `Comparison.class_value
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -243,22 +243,38 @@ def region_model() -> TableModel:
 
 
 def show_regions(
-    model: TableModel,
-    regions: Sequence[Region],
-    voxel_ml: float,
-    colour_of: Callable[[Region], RGBA | None] = lambda _: None,
+    model: TableModel, regions: Sequence[Region], comparison: Comparison | None
 ) -> None:
     """Fill the table of regions, largest first, each in the colour it has in the viewer."""
+    if comparison is None:
+        regions = ()
+    ml = comparison.voxel_ml if comparison is not None else 0.0
     columns = ["#", "kind", "ml", "voxels", "slice"]
     rows: list[list[Any]] = [
-        [one.rank, one.kind, one.voxels * voxel_ml, one.voxels, one.slice] for one in regions
+        [one.rank, one.kind, one.voxels * ml, one.voxels, one.slice] for one in regions
     ]
     if any(one.confidence is not None for one in regions):
         columns.append("confidence")
         for row, one in zip(rows, regions, strict=True):
             row.append(one.confidence)
-    model.swatch_of = lambda row, column: colour_of(regions[row]) if column == 1 else None
+    model.swatch_of = lambda row, column: (
+        region_colour(comparison, regions[row]) if comparison is not None and column == 1 else None
+    )
+    model.tooltip_of = lambda row, _: (
+        region_words(comparison, regions[row]) if comparison is not None else None
+    )
     model.set_rows(columns, rows)
+
+
+def region_words(comparison: Comparison, region: Region) -> str:
+    """Say what a region is: which class was taken for which, and what clicks do."""
+    names = dict(zip(comparison.class_values, comparison.class_names, strict=True))
+    true, predicted = (
+        "several classes" if value is None else names.get(value, f"class {value}")
+        for value in (region.true_class, region.predicted_class)
+    )
+    what = f"{true}, found" if region.kind == "correct" else f"{true} taken for {predicted}"
+    return f"{what}. Click to go there, double-click to zoom in"
 
 
 def region_colour(comparison: Comparison, region: Region) -> RGBA | None:
@@ -275,17 +291,19 @@ def region_colour(comparison: Comparison, region: Region) -> RGBA | None:
 def selected_codes(
     comparison: Comparison, true_class: int | None, predicted_class: int | None
 ) -> dict[int, RGBA]:
-    """Return code -> colour of a cell, of a row or column's errors, or of all errors."""
+    """Return code -> colour of a cell, of a row or column's errors, or of all errors.
+
+    Cells without a voxel are left out.
+    """
     values = comparison.class_values
-    chosen: dict[int, RGBA] = {}
-    for row, true in enumerate(values):
-        for column, predicted in enumerate(values):
-            if true_class is not None and true != true_class:
-                continue
-            if predicted_class is not None and predicted != predicted_class:
-                continue
-            if true == predicted and (true_class is None or predicted_class is None):
-                continue
-            code = comparison.code(row, column)
-            chosen[code] = pair_colour(row, column, len(values))
-    return chosen
+    wanted = comparison.table > 0
+    if true_class is None or predicted_class is None:
+        np.fill_diagonal(wanted, False)
+    if true_class is not None:
+        wanted &= np.equal(values, true_class)[:, None]
+    if predicted_class is not None:
+        wanted &= np.equal(values, predicted_class)
+    return {
+        comparison.code(row, column): pair_colour(row, column, len(values))
+        for row, column in np.argwhere(wanted).tolist()
+    }

@@ -32,7 +32,19 @@ if TYPE_CHECKING:
 
 QUIET_MS = 250
 TOLERANCE_MM = 1.0
-OnRegions = Callable[["tuple[Region, ...]"], None]
+MOST_LISTED = 2000  # a table of more regions than anybody walks through would only be slow
+
+
+@dataclass(frozen=True)
+class Found:
+    """The regions of a cell, largest first and the rim last; at most `MOST_LISTED` of them."""
+
+    regions: tuple[Region, ...] = ()
+    n_regions: int = 0
+    n_voxels: int = 0
+
+
+OnRegions = Callable[[Found], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +111,9 @@ class LaterFigures(QObject):
             self._begin()
             return
 
-        def on_done(regions: tuple[Region, ...]) -> None:
+        def on_done(found: Found) -> None:
             if generation == self._generation:
-                on_regions(regions)
+                on_regions(found)
 
         self._app.in_thread(
             _regions,
@@ -326,15 +338,16 @@ def _regions(
     cell: tuple[int | None, int | None],
     axis: int,
     leading: tuple[int, ...],
-) -> tuple[Region, ...]:
+) -> Found:
     """Form regions, in the axes of the whole layer."""
-    found = mistakes.regions(*cell, axis=axis).regions
-    if not leading:
-        return found
+    made = mistakes.regions(*cell, axis=axis, most=MOST_LISTED)
     first = tuple(slice(index, index + 1) for index in leading)
-    return tuple(
-        replace(one, point=(*leading, *one.point), box=(*first, *one.box)) for one in found
-    )
+    regions = made.regions
+    if leading:
+        regions = tuple(
+            replace(one, point=(*leading, *one.point), box=(*first, *one.box)) for one in regions
+        )
+    return Found(regions, made.n_regions, made.n_voxels)
 
 
 def _measure(

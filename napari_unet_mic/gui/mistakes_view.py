@@ -9,11 +9,11 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWi
 
 from napari_unet_mic.gui import inspector_tables as contents
 from napari_unet_mic.gui import layers
-from napari_unet_mic.gui.colours import pair_colour
+from napari_unet_mic.gui.colours import RGBA, pair_colour
 from napari_unet_mic.gui.comparer import Comparer
 from napari_unet_mic.gui.comparison import name_of
 from napari_unet_mic.gui.forms import ElidedLabel, explained
-from napari_unet_mic.gui.later_figures import LaterFigures
+from napari_unet_mic.gui.later_figures import Found, LaterFigures
 from napari_unet_mic.gui.layer_events import slicing_axis
 from napari_unet_mic.gui.tables import TableView
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 Cell = tuple[int | None, int | None]
 NO_CELL = "Mistakes: click a cell of the table"
-MOST_LISTED = 2000  # a table of more regions than anybody walks through would only be slow
 REDRAW_MS = 30
 
 
@@ -45,8 +44,8 @@ class MistakesView(QWidget):
         self._redraw_timer.setSingleShot(True)
         self._redraw_timer.setInterval(REDRAW_MS)
         self._redraw_timer.timeout.connect(self._redraw)
-        self._found: tuple[Region, ...] = ()
-        self._shown_values: tuple[int, ...] = ()
+        self._found = Found()
+        self._colours: dict[int, RGBA] = {}
         self._build()
         figures.mistakes_found.connect(self._ask)
         app.in_thread(pair_colour, 0, 1, 11)  # the list of colours: the first click has it ready
@@ -110,8 +109,8 @@ class MistakesView(QWidget):
     def clear(self) -> None:
         """Forget the cell and hide its voxels."""
         self.cell, self._here, self._go = None, None, False
-        self._found = self.regions = ()
-        contents.show_regions(self.model, (), 0.0)
+        self._found, self.regions = Found(), ()
+        contents.show_regions(self.model, (), None)
         self.title.set_whole(NO_CELL)
         layers.hide_errors(self._app.viewer)
 
@@ -127,16 +126,16 @@ class MistakesView(QWidget):
         comparison, pair = self._app.state.comparison, self._comparer.layers
         if self.cell is None or comparison is None or pair is None:
             return
-        colours = contents.selected_codes(comparison, *self.cell)
-        layers.show_errors(self._app.viewer, pair[0], comparison.codes, colours)
-        self._shown_values = comparison.class_values
+        self._colours = contents.selected_codes(comparison, *self.cell)
+        layers.show_errors(self._app.viewer, pair[0], comparison.codes, self._colours)
 
     def _redraw(self) -> None:
-        """Draw what changed; with other classes there are other colours."""
+        """Draw what changed; a cell that was empty before needs its colour first."""
         comparison, errors = self._app.state.comparison, layers.errors_layer(self._app.viewer)
-        if comparison is None or errors is None or not errors.visible:
+        if self.cell is None or comparison is None or errors is None or not errors.visible:
             return
-        if errors.data is comparison.codes and self._shown_values == comparison.class_values:
+        colours = contents.selected_codes(comparison, *self.cell)
+        if errors.data is comparison.codes and colours.items() <= self._colours.items():
             errors.refresh(extent=False, thumbnail=False, highlight=False)
         else:
             self._show_voxels()
@@ -148,10 +147,10 @@ class MistakesView(QWidget):
             axis = slicing_axis(self._app.viewer, pair[0])
             self._figures.ask(*self.cell, axis, self._on_regions)
 
-    def _on_regions(self, regions: tuple[Region, ...]) -> None:
+    def _on_regions(self, found: Found) -> None:
         if self.cell is None:
             return
-        self._found = regions
+        self._found = found
         go, self._go = self._go, False
         self._list()
         if go:
@@ -167,20 +166,10 @@ class MistakesView(QWidget):
         comparison = self._app.state.comparison
         if self.cell is None or comparison is None:
             return
-        wanted = tuple(
-            one
-            for one in self._found
-            if (self.boundary if one.kind == "rim" else self.inside).isChecked()
-        )
-        self.regions = _listed(wanted)
-        contents.show_regions(
-            self.model,
-            self.regions,
-            comparison.voxel_ml,
-            lambda region: contents.region_colour(comparison, region),
-        )
-        self.title.set_whole(self._words(wanted))
-        self.title.setToolTip(self._words(wanted))
+        self.regions = tuple(one for one in self._found.regions if self._wanted(one))
+        contents.show_regions(self.model, self.regions, comparison)
+        self.title.set_whole(self._words())
+        self.title.setToolTip(self._words())
         row = _row_of(self._here, self.regions)
         if row is not None:
             self.table.select_row(row)
@@ -188,14 +177,22 @@ class MistakesView(QWidget):
             self.table.clearSelection()
             self.table.setCurrentIndex(self.table.model().index(-1, -1))
 
-    def _words(self, regions: tuple[Region, ...]) -> str:
-        comparison = self._app.state.comparison
+    def _wanted(self, region: Region) -> bool:
+        return (self.boundary if region.kind == "rim" else self.inside).isChecked()
+
+    def _words(self) -> str:
+        """Say how many regions there are, those too that are too many to be listed."""
+        found, comparison = self._found, self._app.state.comparison
         assert comparison is not None
-        ml = sum(region.voxels for region in regions) * comparison.voxel_ml
-        n = len(regions)
-        words = f"{self._cell_name()}: {n} region{'s' * (n != 1)}, {contents.millilitres(ml)} ml"
+        hidden = [one for one in found.regions if not self._wanted(one)]
+        n, n_voxels = found.n_regions - len(hidden), found.n_voxels
+        n_voxels -= sum(region.voxels for region in hidden)
+        if found.n_regions > len(found.regions) and not self.inside.isChecked():
+            n, n_voxels = len(self.regions), sum(region.voxels for region in self.regions)
+        ml = contents.millilitres(n_voxels * comparison.voxel_ml)
+        words = f"{self._cell_name()}: {n} region{'s' * (n != 1)}, {ml} ml"
         if len(self.regions) < n:
-            words += f" (the {MOST_LISTED} largest are listed)"
+            words += f" (the {len(self.regions)} largest are listed)"
         if self._figures.leading:
             words += f" at step {', '.join(map(str, self._figures.leading))}"
         return words
@@ -238,14 +235,6 @@ class MistakesView(QWidget):
         else:
             at = self._next_row if step > 0 else self._next_row - 1
         self.go_to_region(rows[at % len(rows)])
-
-
-def _listed(regions: tuple[Region, ...]) -> tuple[Region, ...]:
-    """Return the largest regions, and the rim, which comes last."""
-    if len(regions) <= MOST_LISTED:
-        return regions
-    rim = regions[-1:] if regions[-1].kind == "rim" else ()
-    return (*regions[: MOST_LISTED - len(rim)], *rim)
 
 
 def _row_of(region: Region | None, regions: tuple[Region, ...]) -> int | None:

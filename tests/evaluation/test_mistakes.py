@@ -303,6 +303,19 @@ def test_confidence_is_the_mean_probability_of_the_true_class(liver):
     assert whole == pytest.approx(z.sum() / 100, rel=1e-3)
 
 
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_of_many_regions_the_largest_are_described_and_all_are_counted(liver, most):
+    mistakes = Mistakes.of(*liver, SPACING)
+    whole, part = mistakes.regions(1, None), mistakes.regions(1, None, most=most)
+    assert [one.kind for one in whole.regions] == ["inside", "spurious lesion", "rim"]
+    assert [one.voxels for one in part.regions] == {1: [48], 2: [160, 48], 3: [160, 27, 48]}[most]
+    assert part.regions[-1].kind == "rim"
+    assert (part.n_regions, part.n_voxels) == (whole.n_regions, whole.n_voxels) == (3, 235)
+    assert all(part.mask(one).sum() == one.voxels for one in part.regions)
+    lost = mistakes.regions(2, None, most=1)
+    assert ([one.voxels for one in lost.regions], lost.n_regions, lost.n_voxels) == ([27], 2, 28)
+
+
 def test_other_shapes_are_refused():
     with pytest.raises(GridMismatch, match=r"\(2, 2, 2\).*\(2, 2, 3\)"):
         regions_of(np.zeros((2, 2, 2), int), np.zeros((2, 2, 3), int), 0, 1, SPACING)

@@ -54,7 +54,7 @@ def asked(figures: LaterFigures, until: Until, *cell: int | None) -> tuple[Any, 
     until(lambda: figures.mistakes is not None)
     figures.ask(*cell, 0, lambda regions: found.append(regions))
     until(lambda: bool(found))
-    return found[0]
+    return found[0].regions
 
 
 def test_the_table_shows_what_the_core_measures(app: App, figures: LaterFigures) -> None:
@@ -136,7 +136,7 @@ def test_a_stale_answer_is_dropped(
     until(lambda: measured(app))
     (spurious,) = asked(figures, until, 0, 4)
     assert (spurious.kind, spurious.point, spurious.voxels) == ("spurious lesion", (6, 20, 2), 1)
-    assert all(regions in ((), (spurious,)) for regions in answers)
+    assert all(one.regions in ((), (spurious,)) for one in answers)
     expected = surface_scores(
         *(layer.data for layer in app.viewer.layers), range(5), SPACING, tolerance_mm=1.0
     )
@@ -172,7 +172,7 @@ def test_too_many_wrong_voxels_are_listed_anew_for_every_question(
     figures.mistakes_found.connect(lambda: figures.ask(4, 1, 0, found.append))
     figures.ask(4, 1, 0, found.append)
     until(lambda: bool(found))
-    assert [(one.kind, one.voxels) for one in found[-1]] == [("missed lesion", 48)]
+    assert [(one.kind, one.voxels) for one in found[-1].regions] == [("missed lesion", 48)]
 
 
 def test_the_time_point_in_sight_is_measured(app: App, until: Until) -> None:
@@ -234,7 +234,7 @@ def test_confidence_comes_from_the_probabilities_beside_the_label(
     missed = asked(figures, until, 2, 1)[0]
     assert missed.confidence == pytest.approx(shares[2][reference == 2].mean(), abs=1e-3)
     model = contents.region_model()
-    contents.show_regions(model, (missed,), 1.0)
+    contents.show_regions(model, (missed,), app.state.comparison)
     assert model.columns[-1] == "confidence"
     assert model.text(0, 5) == f"{missed.confidence:.2f}"
     # correcting a voxel needs no second reading
@@ -251,5 +251,7 @@ def test_without_probabilities_there_is_no_column(
     app: App, figures: LaterFigures, until: Until
 ) -> None:
     model = contents.region_model()
-    contents.show_regions(model, asked(figures, until, None, None), 1.0)
+    contents.show_regions(model, asked(figures, until, None, None), app.state.comparison)
     assert model.columns == ["#", "kind", "ml", "voxels", "slice"]
+    assert model.tooltip_of is not None
+    assert model.tooltip_of(0, 0).startswith("cancer taken for liver.")

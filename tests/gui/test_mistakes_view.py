@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_unet_mic.gui import layers, mistakes_view
+from napari_unet_mic.gui import later_figures, layers
 from napari_unet_mic.gui.app import App
 from napari_unet_mic.gui.inspector_panel import InspectorPanel
 from napari_unet_mic.gui.mistakes_view import MistakesView
@@ -152,7 +152,13 @@ def test_headers_select_the_errors_of_a_class(panel: InspectorPanel, until: Unti
 def test_more_regions_than_anybody_walks_are_counted_but_not_listed(
     panel: InspectorPanel, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mistakes_view, "MOST_LISTED", 2)
+    monkeypatch.setattr(later_figures, "MOST_LISTED", 2)
     view = chosen(panel, until, 0, 1)
     assert [one.voxels for one in view.regions] == [27, 100]
     assert view.title.whole.endswith("4 regions, 0.41 ml (the 2 largest are listed)")
+    view.inside.click()
+    assert view.title.whole.endswith("1 region, 0.30 ml")
+    view.boundary.click()
+    assert view.title.whole.endswith("0 regions, 0.00 ml")
+    view.inside.click()
+    assert view.title.whole.endswith("3 regions, 0.11 ml (the 1 largest are listed)")
