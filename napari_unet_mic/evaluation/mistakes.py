@@ -22,9 +22,9 @@ rim
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,7 @@ from napari_unet_mic.evaluation.error_voxels import (
     find_errors,
 )
 from napari_unet_mic.evaluation.memory_order import MemoryOrder
+from napari_unet_mic.evaluation.region import KINDS, Kind, Region, RegionMap
 from napari_unet_mic.evaluation.region_places import (
     common_value,
     deepest_in_slice,
@@ -47,69 +48,7 @@ from napari_unet_mic.evaluation.region_places import (
 )
 from napari_unet_mic.evaluation.runs import Indices, components
 
-Kind = Literal["missed lesion", "spurious lesion", "swapped class", "inside", "rim", "correct"]
-KINDS: tuple[Kind, ...] = (
-    "missed lesion",
-    "spurious lesion",
-    "swapped class",
-    "inside",
-    "rim",
-    "correct",
-)
-
-
-@dataclass(frozen=True)
-class Region:
-    """One region of voxels of a cell, row or column of the confusion table.
-
-    Parameters
-    ----------
-    rank
-        1 for the largest; the rim comes last.
-    voxels, ml
-        Size; millilitres from the spacing (a 2-D map counts as 1 mm thick).
-    box
-        Bounding box, one slice an axis.
-    slice
-        Index, along the asked axis, of the slice on which the region has its largest area.
-    point
-        A voxel OF the region on that slice, as deep inside as possible.
-    kind
-        See the module's words; ``"correct"`` for a cell of the diagonal.
-    true_class, predicted_class
-        None where voxels of several classes make one region (a missed lesion may have been
-        taken for two classes, the rim of a row borders on several).
-    confidence
-        The network's mean probability for the true class there; None when not known.
-    """
-
-    rank: int
-    voxels: int
-    ml: float
-    box: Box
-    slice: int
-    point: tuple[int, ...]
-    kind: Kind
-    true_class: int | None
-    predicted_class: int | None
-    confidence: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class RegionMap:
-    """Regions, and a way to the voxels of each.
-
-    `n_regions` and `n_voxels` count all of them, those too that were not asked for.
-    """
-
-    regions: tuple[Region, ...]
-    n_regions: int
-    n_voxels: int
-    _mask: Callable[[Region], Flags]
-
-    def mask(self, region: Region) -> Flags:
-        """Return which voxels inside ``region.box`` belong to the region."""
-        return self._mask(region)
+__all__ = ["KINDS", "Kind", "Mistakes", "Region", "RegionMap", "regions_of"]
 
 
 def regions_of(

@@ -8,58 +8,29 @@ than three axes the part is measured that the viewer shows.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unet_mic.errors import Cancelled
 from napari_unet_mic.evaluation.results import SurfaceScore
+from napari_unet_mic.gui import later_work as work
 from napari_unet_mic.gui import layers
 from napari_unet_mic.gui.comparer import Comparer
+from napari_unet_mic.gui.later_work import Found, Maps
 from napari_unet_mic.gui.layer_events import leading_indices
 from napari_unet_mic.gui.state import Comparison, Surfaces
 
 if TYPE_CHECKING:
-    from napari_unet_mic.evaluation.mistakes import Mistakes, Region
+    from napari_unet_mic.evaluation.mistakes import Mistakes
     from napari_unet_mic.gui.app import App, Ticket
     from napari_unet_mic.gui.confidence import Confidence
 
 QUIET_MS = 250
+MOST_WRONG = 10_000_000  # voxels whose regions would take a gigabyte and many seconds
 TOLERANCE_MM = 1.0
-MOST_LISTED = 2000  # a table of more regions than anybody walks through would only be slow
-
-
-@dataclass(frozen=True)
-class Found:
-    """The regions of a cell, largest first and the rim last; at most `MOST_LISTED` of them."""
-
-    regions: tuple[Region, ...] = ()
-    n_regions: int = 0
-    n_voxels: int = 0
-
-
 OnRegions = Callable[[Found], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Maps:
-    """What is measured: two maps of two or three axes, made on the GUI thread."""
-
-    reference: Any
-    prediction: Any
-    leading: tuple[int, ...]
-    spacing_mm: tuple[float, ...]
-    ignore: int | None
-
-    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the maps as arrays; of lazy ones this reads the part that is shown."""
-        return np.asarray(self.reference[self.leading]), np.asarray(self.prediction[self.leading])
 
 
 class LaterFigures(QObject):
@@ -78,6 +49,7 @@ class LaterFigures(QObject):
         self._app = app
         self._comparer = comparer
         self.mistakes: Mistakes | None = None
+        self.too_many = False  # so many wrong voxels that no regions are formed
         self.leading: tuple[int, ...] = ()
         self.tolerance_mm = TOLERANCE_MM
         self._scores: dict[int, SurfaceScore] = {}
@@ -92,7 +64,7 @@ class LaterFigures(QObject):
         app.state.events.comparison.connect(self._on_comparison_changed)
         app.viewer.dims.events.current_step.connect(self._on_step)
         app.on_close.append(self._forget)
-        app.in_thread(_prepare)
+        app.in_thread(work.prepare)
 
     def ask(
         self,
@@ -107,6 +79,9 @@ class LaterFigures(QObject):
         `mistakes_found` says so.
         """
         mistakes, leading, generation = self.mistakes, self.leading, self._generation
+        if self.too_many:
+            on_regions(Found())
+            return
         if mistakes is None:
             self._begin()
             return
@@ -116,7 +91,7 @@ class LaterFigures(QObject):
                 on_regions(found)
 
         self._app.in_thread(
-            _regions,
+            work.regions,
             mistakes,
             (true_class, predicted_class),
             axis,
@@ -169,7 +144,7 @@ class LaterFigures(QObject):
 
     def _forget(self) -> None:
         self._generation += 1
-        self.mistakes, self._finding = None, False
+        self.mistakes, self._finding, self.too_many = None, False, False
         for ticket in self._tickets:
             ticket.stale = True
         self._tickets = []
@@ -191,12 +166,19 @@ class LaterFigures(QObject):
     def _begin(self) -> None:
         self._timer.stop()
         maps = self._maps()
-        if maps is None or self._finding:
+        comparison = self._app.state.comparison
+        if maps is None or comparison is None or self._finding:
+            return
+        wrong = int(comparison.table.sum() - comparison.table.trace())
+        if wrong > MOST_WRONG and not maps.leading:
+            self.too_many = True
+            self.mistakes_found.emit()
+            self._measure(maps)
             return
         self._finding = True
         generation = self._generation
         self._run(
-            _find,
+            work.find,
             maps,
             self.tolerance_mm,
             on_done=lambda mistakes: self._on_found(generation, maps, mistakes),
@@ -231,7 +213,7 @@ class LaterFigures(QObject):
         generation = self._generation
         values = sorted(self._due & set(comparison.class_values))
         self._run(
-            _measure,
+            work.measure,
             maps,
             values,
             self.tolerance_mm,
@@ -309,77 +291,3 @@ class LaterFigures(QObject):
     def _on_no_confidence(self, generation: int, error: BaseException) -> None:
         if generation == self._generation and not isinstance(error, Cancelled):
             self._app.say(str(error))
-
-
-def _prepare() -> None:
-    """Do in a thread what the first answer would wait for: imports."""
-    import scipy.ndimage
-    import scipy.spatial  # noqa: F401
-
-    import napari_unet_mic.evaluation.mistakes
-    import napari_unet_mic.evaluation.surface  # noqa: F401
-
-
-def _find(maps: Maps, tolerance_mm: float) -> Mistakes:
-    from napari_unet_mic.evaluation.mistakes import Mistakes
-
-    reference, prediction = maps.arrays()
-    return Mistakes.of(
-        reference,
-        prediction,
-        maps.spacing_mm,
-        ignore=maps.ignore,
-        tolerance_mm=tolerance_mm,
-    )
-
-
-def _regions(
-    mistakes: Mistakes,
-    cell: tuple[int | None, int | None],
-    axis: int,
-    leading: tuple[int, ...],
-) -> Found:
-    """Form regions, in the axes of the whole layer."""
-    made = mistakes.regions(*cell, axis=axis, most=MOST_LISTED)
-    first = tuple(slice(index, index + 1) for index in leading)
-    regions = made.regions
-    if leading:
-        regions = tuple(
-            replace(one, point=(*leading, *one.point), box=(*first, *one.box)) for one in regions
-        )
-    return Found(regions, made.n_regions, made.n_voxels)
-
-
-def _measure(
-    maps: Maps,
-    values: list[int],
-    tolerance_mm: float,
-    tell: Callable[[int, SurfaceScore], None],
-    *,
-    should_stop: Callable[[], bool],
-) -> None:
-    from napari_unet_mic.evaluation.surface import each_surface_score
-
-    reference, prediction = maps.arrays()
-    for value, score in each_surface_score(
-        reference,
-        prediction,
-        values,
-        maps.spacing_mm,
-        tolerance_mm=tolerance_mm,
-        ignore=maps.ignore,
-    ):
-        if should_stop():
-            raise Cancelled("measuring surfaces")
-        tell(value, score)
-    give_back_memory()
-
-
-def give_back_memory() -> None:
-    """Let the C library return what a thread's arrays have left behind (glibc keeps it).
-
-    Up to a byte a voxel of a CT would stay resident otherwise; takes a few milliseconds.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # another C library
-            ctypes.CDLL(None).malloc_trim(0)

@@ -13,7 +13,8 @@ from napari_unet_mic.gui.colours import RGBA, pair_colour
 from napari_unet_mic.gui.comparer import Comparer
 from napari_unet_mic.gui.comparison import name_of
 from napari_unet_mic.gui.forms import ElidedLabel, explained
-from napari_unet_mic.gui.later_figures import Found, LaterFigures
+from napari_unet_mic.gui.later_figures import LaterFigures
+from napari_unet_mic.gui.later_work import Found
 from napari_unet_mic.gui.layer_events import slicing_axis
 from napari_unet_mic.gui.tables import TableView
 
@@ -184,6 +185,8 @@ class MistakesView(QWidget):
         """Say how many regions there are, those too that are too many to be listed."""
         found, comparison = self._found, self._app.state.comparison
         assert comparison is not None
+        if self._figures.too_many:
+            return f"{self._cell_name()}: too many wrong voxels to list their regions"
         hidden = [one for one in found.regions if not self._wanted(one)]
         n, n_voxels = found.n_regions - len(hidden), found.n_voxels
         n_voxels -= sum(region.voxels for region in hidden)

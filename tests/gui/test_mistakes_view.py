@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_unet_mic.gui import later_figures, layers
+from napari_unet_mic.gui import later_figures, later_work, layers
 from napari_unet_mic.gui.app import App
 from napari_unet_mic.gui.inspector_panel import InspectorPanel
 from napari_unet_mic.gui.mistakes_view import MistakesView
@@ -152,7 +152,7 @@ def test_headers_select_the_errors_of_a_class(panel: InspectorPanel, until: Unti
 def test_more_regions_than_anybody_walks_are_counted_but_not_listed(
     panel: InspectorPanel, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(later_figures, "MOST_LISTED", 2)
+    monkeypatch.setattr(later_work, "MOST_LISTED", 2)
     view = chosen(panel, until, 0, 1)
     assert [one.voxels for one in view.regions] == [27, 100]
     assert view.title.whole.endswith("4 regions, 0.41 ml (the 2 largest are listed)")
@@ -162,3 +162,28 @@ def test_more_regions_than_anybody_walks_are_counted_but_not_listed(
     assert view.title.whole.endswith("0 regions, 0.00 ml")
     view.inside.click()
     assert view.title.whole.endswith("3 regions, 0.11 ml (the 1 largest are listed)")
+
+
+def test_hopelessly_many_wrong_voxels_are_shown_but_not_listed(
+    panel: InspectorPanel, app: App, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(later_figures, "MOST_WRONG", 200)
+    view = chosen(panel, until, 0, 1)
+    assert len(view.regions) == 4
+    prediction = app.viewer.layers["prediction"]
+    prediction.data[0] = 1
+    prediction.refresh()
+    until(
+        lambda: (
+            view.title.whole
+            == ("background → class 1: too many wrong voxels to list their regions")
+        )
+    )
+    assert view.regions == ()
+    until(lambda: not app.state.surfaces.pending)
+    chosen(panel, until, None, None)
+    lit = layers.errors_layer(app.viewer)
+    assert (np.asarray(lit.colormap.map(lit.data))[..., 3] > 0).sum() == 136 + 1600
+    prediction.data[0] = 0
+    prediction.refresh()
+    until(lambda: len(view.regions) == 4)
