@@ -103,7 +103,7 @@ class InspectorPanel(QWidget):
         self.splitter.setChildrenCollapsible(False)
         for part in (self._build_classes(), self._build_confusion(), self.mistakes):
             self.splitter.addWidget(part)
-        self.splitter.setSizes([505, 345, 480])
+        self.splitter.setSizes([545, 355, 430])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
         layout.setSpacing(3)
@@ -324,7 +324,10 @@ class InspectorPanel(QWidget):
             layers.file_of(layer) or f"{layer.name}.nii.gz" if layer else "FILE"
             for layer in self.chosen()
         )
-        return f"unet-mic evaluate --reference {reference!s} --prediction {prediction!s} -o OUT"
+        return (
+            f"unet-mic evaluate --reference {reference!s} --prediction {prediction!s} "
+            f"--tolerance-mm {self.figures.tolerance_mm:g} -o OUT"
+        )
 
 
 def _titled(title: str | QWidget, body: QWidget, *extras: QWidget) -> QWidget:

@@ -169,8 +169,9 @@ class MistakesView(QWidget):
             return
         self.regions = tuple(one for one in self._found.regions if self._wanted(one))
         contents.show_regions(self.model, self.regions, comparison)
-        self.title.set_whole(self._words())
-        self.title.setToolTip(self._words())
+        short, details = self._words()
+        self.title.set_whole(short)
+        self.title.setToolTip(short + details)
         row = _row_of(self._here, self.regions)
         if row is not None:
             self.table.select_row(row)
@@ -181,24 +182,24 @@ class MistakesView(QWidget):
     def _wanted(self, region: Region) -> bool:
         return (self.boundary if region.kind == "rim" else self.inside).isChecked()
 
-    def _words(self) -> str:
-        """Say how many regions there are, those too that are too many to be listed."""
+    def _words(self) -> tuple[str, str]:
+        """Say how many regions there are, those too that are not listed; and what they hold."""
         found, comparison = self._found, self._app.state.comparison
         assert comparison is not None
         if self._figures.too_many:
-            return f"{self._cell_name()}: too many wrong voxels to list their regions"
+            return f"{self._cell_name()}: too many wrong voxels to list their regions", ""
         hidden = [one for one in found.regions if not self._wanted(one)]
         n, n_voxels = found.n_regions - len(hidden), found.n_voxels
         n_voxels -= sum(region.voxels for region in hidden)
         if found.n_regions > len(found.regions) and not self.inside.isChecked():
             n, n_voxels = len(self.regions), sum(region.voxels for region in self.regions)
-        ml = contents.millilitres(n_voxels * comparison.voxel_ml)
-        words = f"{self._cell_name()}: {n} region{'s' * (n != 1)}, {ml} ml"
-        if len(self.regions) < n:
-            words += f" (the {len(self.regions)} largest are listed)"
+        short = f"{self._cell_name()}: {n} region{'s' * (n != 1)}"
         if self._figures.leading:
-            words += f" at step {', '.join(map(str, self._figures.leading))}"
-        return words
+            short += f" at step {', '.join(map(str, self._figures.leading))}"
+        details = f", {contents.millilitres(n_voxels * comparison.voxel_ml)} ml"
+        if len(self.regions) < n:
+            details += f" (the {len(self.regions)} largest are listed)"
+        return short, details
 
     def _cell_name(self) -> str:
         comparison = self._app.state.comparison

@@ -54,7 +54,8 @@ def test_a_cell_lights_up_and_n_walks_it_by_size(
     lit = np.asarray(errors.colormap.map(errors.data))[..., 3] > 0
     assert np.array_equal(lit, wrong)
     assert here(app) == (2, 26, 26)
-    assert view.title.whole == "background → class 1: 4 regions, 0.41 ml"
+    assert view.title.whole == "background → class 1: 4 regions"
+    assert view.title.toolTip() == "background → class 1: 4 regions, 0.41 ml"
     places = []
     for _ in range(4):
         view.step(1)
@@ -155,13 +156,13 @@ def test_more_regions_than_anybody_walks_are_counted_but_not_listed(
     monkeypatch.setattr(later_work, "MOST_LISTED", 2)
     view = chosen(panel, until, 0, 1)
     assert [one.voxels for one in view.regions] == [27, 100]
-    assert view.title.whole.endswith("4 regions, 0.41 ml (the 2 largest are listed)")
+    assert view.title.toolTip().endswith("4 regions, 0.41 ml (the 2 largest are listed)")
     view.inside.click()
-    assert view.title.whole.endswith("1 region, 0.30 ml")
+    assert view.title.toolTip().endswith("1 region, 0.30 ml")
     view.boundary.click()
-    assert view.title.whole.endswith("0 regions, 0.00 ml")
+    assert view.title.toolTip().endswith("0 regions, 0.00 ml")
     view.inside.click()
-    assert view.title.whole.endswith("3 regions, 0.11 ml (the 1 largest are listed)")
+    assert view.title.toolTip().endswith("3 regions, 0.11 ml (the 1 largest are listed)")
 
 
 def test_hopelessly_many_wrong_voxels_are_shown_but_not_listed(
