@@ -301,11 +301,15 @@ def show_errors(viewer: Viewer, like: Labels, codes: Array, colours: Mapping[int
             units=like.units,
             colormap=colormap,
             opacity=1.0,
+            blending="translucent_no_depth",  # in 3-D seen through the organ around them
             metadata={KEY: Source(ERRORS)},
         )
+        # napari 0.9.2 cannot tell the value under a cursor that never moved in 3-D
+        over, viewer.mouse_over_canvas = viewer.mouse_over_canvas, False
         viewer.add_layer(layer)
         layer.editable = False
         viewer.layers.selection = selected
+        viewer.mouse_over_canvas = over
         return layer
     if layer.data is not codes:
         layer.data = codes

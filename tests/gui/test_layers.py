@@ -157,6 +157,18 @@ def test_in_3d_the_whole_box_is_in_sight_whichever_way_it_is_turned(
     assert 0.5 * canvas < diagonal * viewer.scene.camera.zoom < canvas
 
 
+def test_in_3d_errors_are_seen_through_the_organ_and_the_selection_stays(viewer: Any) -> None:
+    labels = Volume.from_array(np.ones((3, 4, 5), np.uint8))
+    made = layers.labels_tuple(labels, name="label", classes={1: "liver"})
+    (layer,) = layers.add(viewer, [made])
+    viewer.dims.ndisplay = 3
+    viewer.mouse_over_canvas = True  # and it has never moved: napari knows no direction of view
+    errors = layers.show_errors(viewer, layer, np.zeros((3, 4, 5), np.uint8), {1: (1, 0, 0, 1)})
+    assert errors.blending == "translucent_no_depth"
+    assert viewer.layers.selection.active is layer
+    assert viewer.mouse_over_canvas
+
+
 def test_the_errors_layer_is_one_and_changes_colours_only(viewer: Any) -> None:
     labels = Volume.from_array(np.zeros((3, 4, 5), np.uint8), spacing_mm=(5, 1, 1))
     (layer,) = layers.add(viewer, [layers.labels_tuple(labels, name="label")])
