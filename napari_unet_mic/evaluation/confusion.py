@@ -2,9 +2,9 @@
 
 Two label maps of one shape enter. The table leaves, or the code array
 ``reference * K + prediction`` that holds the same facts voxel by voxel: it tells
-which cell of the table a voxel belongs to, and keeps the table up to date while
-someone paints. A voxel whose reference is the ignore label enters no table; in the
-code array it is `ignored_code`.
+which cell of the table a voxel belongs to (`napari_unet_mic.evaluation.shadow` keeps it up
+to date while someone paints). A voxel whose reference is the ignore label enters no table;
+in the code array it is `ignored_code`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ LabelArray = npt.NDArray[Any]
 CodeArray = npt.NDArray[np.unsignedinteger[Any]]
 Table = npt.NDArray[np.int64]
 Box = tuple[slice, ...]
+Names = tuple[str, str]
 
 SLAB_VOXELS = 1 << 18
 """Voxels handled at once: small enough for the processor's cache, whatever the volume."""
@@ -36,7 +37,7 @@ def confusion_table(
     n_classes: int,
     ignore: int | None = None,
     *,
-    names: tuple[str, str] = ("reference", "prediction"),
+    names: Names = ("reference", "prediction"),
 ) -> Table:
     """Count the voxels of every pair (true class, predicted class).
 
@@ -65,13 +66,13 @@ def confusion_table(
     UnknownClass
         A value outside 0 … K-1 (other than an ignored voxel).
     """
-    _check_pair(reference, prediction, n_classes, names)
+    check_pair(reference, prediction, n_classes, names)
     dtype = code_dtype(n_classes)
     counts = np.zeros(n_classes * n_classes, np.int64)
-    for slab_reference, slab_prediction in _slabs(reference, prediction):
+    for slab_reference, slab_prediction in slabs(reference, prediction):
         codes = np.empty(slab_reference.shape, dtype)
-        _encode(slab_reference, slab_prediction, n_classes, ignore, names, codes)
-        counts += _count_codes(codes, n_classes)
+        encode(slab_reference, slab_prediction, n_classes, ignore, names, codes)
+        counts += count_codes(codes, n_classes)
     return counts.reshape(n_classes, n_classes)
 
 
@@ -81,7 +82,7 @@ def code_array(
     n_classes: int,
     ignore: int | None = None,
     *,
-    names: tuple[str, str] = ("reference", "prediction"),
+    names: Names = ("reference", "prediction"),
 ) -> CodeArray:
     """Return ``reference * K + prediction`` for every voxel.
 
@@ -89,63 +90,19 @@ def code_array(
     otherwise uint16, of the maps' shape and memory order; ignored voxels hold
     ``ignored_code(n_classes)``.
     """
-    _check_pair(reference, prediction, n_classes, names)
+    check_pair(reference, prediction, n_classes, names)
     codes: CodeArray = MemoryOrder.of(reference).empty(code_dtype(n_classes))
-    for slab_reference, slab_prediction, slab_codes in _slabs(reference, prediction, codes):
-        _encode(slab_reference, slab_prediction, n_classes, ignore, names, slab_codes)
+    for slab_reference, slab_prediction, slab_codes in slabs(reference, prediction, codes):
+        encode(slab_reference, slab_prediction, n_classes, ignore, names, slab_codes)
     return codes
 
 
 def table_of_codes(codes: CodeArray, n_classes: int) -> Table:
     """Count a code array into its (K, K) table; ignored voxels are left out."""
     counts = np.zeros(n_classes * n_classes, np.int64)
-    for (slab,) in _slabs(codes):
-        counts += _count_codes(np.ascontiguousarray(slab), n_classes)
+    for (slab,) in slabs(codes):
+        counts += count_codes(np.ascontiguousarray(slab), n_classes)
     return counts.reshape(n_classes, n_classes)
-
-
-def update_codes(
-    codes: CodeArray,
-    reference: LabelArray,
-    prediction: LabelArray,
-    n_classes: int,
-    ignore: int | None = None,
-    *,
-    box: Box | None = None,
-    names: tuple[str, str] = ("reference", "prediction"),
-) -> Table:
-    """Bring `codes` up to date with two edited maps and return what to add to the table.
-
-    Parameters
-    ----------
-    codes
-        The code array of the maps as they were; changed in place.
-    box
-        Slices outside of which nothing was edited; the whole volume when left out.
-
-    Returns
-    -------
-    ndarray (K, K) int64
-        New counts minus old counts: adding it to the old table gives the table that
-        `confusion_table` would count now.
-    """
-    _check_pair(reference, prediction, n_classes, names)
-    box = box if box is not None else (slice(None),) * codes.ndim
-    old, inside_reference, inside_prediction = codes[box], reference[box], prediction[box]
-    change = np.zeros(n_classes * n_classes, np.int64)
-    for slab_reference, slab_prediction in _slabs(inside_reference, inside_prediction):
-        _without_ignored(slab_reference, slab_prediction, n_classes, ignore, names)
-    for slab_old, slab_reference, slab_prediction in _slabs(
-        old, inside_reference, inside_prediction
-    ):
-        new = np.empty(slab_old.shape, codes.dtype)
-        _encode(slab_reference, slab_prediction, n_classes, ignore, names, new)
-        different = new != slab_old
-        if different.any():
-            change += _count_codes(new[different], n_classes)
-            change -= _count_codes(slab_old[different], n_classes)
-            slab_old[...] = new
-    return change.reshape(n_classes, n_classes)
 
 
 def code_dtype(n_classes: int) -> np.dtype[np.unsignedinteger[Any]]:
@@ -163,9 +120,8 @@ def code_of(true_class: int, predicted_class: int, n_classes: int) -> int:
     return true_class * n_classes + predicted_class
 
 
-def _check_pair(
-    reference: LabelArray, prediction: LabelArray, n_classes: int, names: tuple[str, str]
-) -> None:
+def check_pair(reference: LabelArray, prediction: LabelArray, n_classes: int, names: Names) -> None:
+    """Refuse maps that are no integers or of two shapes, and more classes than fit."""
     for array, name in zip((reference, prediction), names, strict=True):
         if array.dtype.kind not in "iub":
             raise BadInput(
@@ -190,7 +146,7 @@ def _check_pair(
         )
 
 
-def _slabs(*arrays: npt.NDArray[Any]) -> Iterator[tuple[npt.NDArray[Any], ...]]:
+def slabs(*arrays: npt.NDArray[Any]) -> Iterator[tuple[npt.NDArray[Any], ...]]:
     """Yield matching views of some `SLAB_VOXELS` voxels, along the slowest axis in memory.
 
     Counting does not depend on order, so axes are taken as the first array lies in memory.
@@ -208,12 +164,12 @@ def _slabs(*arrays: npt.NDArray[Any]) -> Iterator[tuple[npt.NDArray[Any], ...]]:
         yield tuple(array[start : start + step] for array in arrays)
 
 
-def _encode(
+def encode(
     reference: LabelArray,
     prediction: LabelArray,
     n_classes: int,
     ignore: int | None,
-    names: tuple[str, str],
+    names: Names,
     codes: CodeArray,
 ) -> None:
     """Write the codes of one slab into `codes`."""
@@ -231,7 +187,7 @@ def _without_ignored(
     prediction: LabelArray,
     n_classes: int,
     ignore: int | None,
-    names: tuple[str, str],
+    names: Names,
 ) -> tuple[LabelArray, LabelArray, npt.NDArray[np.bool_] | None]:
     """Return the two maps with 0 where ignored, and where that is; all values are checked."""
     ignored = None
@@ -258,7 +214,7 @@ def _check_values(labels: LabelArray, n_classes: int, name: str) -> None:
         )
 
 
-def _count_codes(codes: CodeArray, n_classes: int) -> Table:
+def count_codes(codes: CodeArray, n_classes: int) -> Table:
     """Count contiguous codes; words of eight background voxels are counted as one."""
     n_cells = n_classes * n_classes
     flat = codes.reshape(-1)

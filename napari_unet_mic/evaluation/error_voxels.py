@@ -2,13 +2,13 @@
 
 Two label maps (Z, Y, X) enter; the list leaves, with the kind of every voxel as
 `napari_unet_mic.evaluation.mistakes` defines them. Work follows the number of wrong voxels,
-after one pass over the maps.
+after one pass over the maps; the list takes some ten bytes a wrong voxel.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,8 +18,10 @@ import numpy.typing as npt
 
 from napari_unet_mic.evaluation.confusion import SLAB_VOXELS, LabelArray
 from napari_unet_mic.evaluation.runs import Indices, components
+from napari_unet_mic.evaluation.surface import nearest_mm
 
 Flags = npt.NDArray[np.bool_]
+Kinds = npt.NDArray[np.uint8]
 
 MISSED, SPURIOUS, SWAPPED, INSIDE, RIM, CORRECT = range(6)
 
@@ -39,45 +41,131 @@ class ErrorVoxels:
 
     Parameters
     ----------
-    maps
-        The reference and the prediction (Z, Y, X).
+    shape
+        Shape (Z, Y, X) of the maps.
     flat
         (n,) ascending index of each wrong voxel in C order.
     true, predicted
         (n,) its two classes.
+    kinds
+        (n,) lost objects first, then the rim, then what is left.
+    kinds_with_rim
+        (n,) the same where rim voxels stay part of what surrounds them.
+    confidence
+        (n,) the network's probability for the true class there; None when not known.
+    """
+
+    shape: tuple[int, ...]
+    flat: npt.NDArray[np.integer]
+    true: LabelArray
+    predicted: LabelArray
+    kinds: Kinds
+    kinds_with_rim: Kinds
+    confidence: npt.NDArray[np.floating] | None = None
+
+    def indices(self, which: Indices) -> Indices:
+        """Return the flat indices of some of the voxels, for arithmetic."""
+        return self.flat[which].astype(np.intp, copy=False)
+
+
+def find_errors(
+    reference: LabelArray,
+    prediction: LabelArray,
+    ignore: int | None = None,
+    *,
+    spacing_mm: Sequence[float] = (1.0, 1.0, 1.0),
+    tolerance_mm: float = 0.0,
+) -> ErrorVoxels:
+    """List the wrong voxels of two label maps (Z, Y, X) of one shape, read in slabs.
+
+    Parameters
+    ----------
     ignore
         The reference value that excludes a voxel.
+    spacing_mm
+        Voxel size along each axis.
+    tolerance_mm
+        A voxel is on the rim when another class of the reference lies within this distance
+        (voxel centre to voxel centre), or is one of its 26 neighbours.
     """
+    flat, true, predicted = _wrong(reference, prediction, ignore)
+    search = _Search(
+        (reference, prediction), flat, true, predicted, ignore, tuple(spacing_mm), tolerance_mm
+    )
+    return ErrorVoxels(
+        reference.shape,
+        flat.astype(np.uint32) if reference.size < 1 << 32 else flat,
+        _small(true),
+        _small(predicted),
+        search.kinds,
+        search.kinds_with_rim,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """Looks around the wrong voxels; lives as long as that takes."""
 
     maps: tuple[LabelArray, LabelArray]
     flat: Indices
-    true: npt.NDArray[Any]
-    predicted: npt.NDArray[Any]
+    true: LabelArray
+    predicted: LabelArray
     ignore: int | None
+    spacing_mm: tuple[float, ...]
+    tolerance_mm: float
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape (Z, Y, X) of the maps."""
         return self.maps[0].shape
 
     @cached_property
-    def kinds(self) -> npt.NDArray[np.uint8]:
-        """Kind of every wrong voxel: lost objects first, then the rim, then what is left."""
+    def kinds(self) -> Kinds:
         kinds = self.kinds_with_rim.copy()
-        kinds[(kinds > SPURIOUS) & self._near_border] = RIM
+        rim = (kinds > SPURIOUS) & self._beside_border
+        if self.tolerance_mm >= 2 * min(self.spacing_mm):  # else neighbours are all there is
+            deeper = np.flatnonzero((kinds > SPURIOUS) & ~rim)
+            rim[deeper] = self._within_tolerance(deeper)
+        kinds[rim] = RIM
         return kinds
 
     @cached_property
-    def kinds_with_rim(self) -> npt.NDArray[np.uint8]:
-        """The same where rim voxels stay part of what surrounds them."""
+    def kinds_with_rim(self) -> Kinds:
         both = (self.true != 0) & (self.predicted != 0)
         kinds = np.where(both, SWAPPED, INSIDE).astype(np.uint8)
         kinds[self._in_lost_objects(self.predicted)] = SPURIOUS
         kinds[self._in_lost_objects(self.true)] = MISSED
         return kinds
 
+    def _within_tolerance(self, which: Indices) -> Flags:
+        """Whether another class of the reference lies within the tolerance.
+
+        The nearest voxel of another class has a face neighbour of the voxel's own class (or
+        an ignored one): only voxels at borders are asked for.
+        """
+        near = np.zeros(which.size, bool)
+        if which.size == 0:
+            return near
+        places = np.stack(np.unravel_index(self.flat[which], self.shape), axis=1)
+        reach = np.floor(self.tolerance_mm / np.array(self.spacing_mm)).astype(np.intp) + 1
+        lowest = np.maximum(places.min(axis=0) - reach, 0)
+        ends = np.minimum(places.max(axis=0) + reach + 1, self.shape)
+        around = self.maps[0][tuple(map(slice, lowest, ends))]
+        borders = _borders(around)
+        if self.ignore is not None:
+            borders &= around != self.ignore
+        others, values = np.argwhere(borders), around[borders]
+        for value in np.unique(self.true[which]):
+            mine = np.flatnonzero(self.true[which] == value)
+            beyond = others[values != value]
+            if len(beyond):
+                distances = nearest_mm(
+                    places[mine] - lowest, beyond, self.spacing_mm, up_to_mm=self.tolerance_mm
+                )
+                near[mine] = distances <= self.tolerance_mm
+        return near
+
     @cached_property
-    def _near_border(self) -> Flags:
+    def _beside_border(self) -> Flags:
         """Whether one of a voxel's 26 neighbours has another class in the reference."""
         if self.flat.size > MANY_VOXELS:
             return self._looked_up(self._border)
@@ -181,10 +269,21 @@ def _spread(slab: npt.NDArray[Any], combine: np.ufunc) -> npt.NDArray[Any]:
     return slab
 
 
-def find_errors(
-    reference: LabelArray, prediction: LabelArray, ignore: int | None = None
-) -> ErrorVoxels:
-    """List the wrong voxels of two label maps (Z, Y, X) of one shape, read in slabs."""
+def _borders(labels: LabelArray) -> Flags:
+    """Return the voxels with a face neighbour of another value."""
+    borders = np.zeros(labels.shape, bool)
+    for axis in range(labels.ndim):
+        lines, found = np.moveaxis(labels, axis, 0), np.moveaxis(borders, axis, 0)
+        changes = lines[1:] != lines[:-1]
+        found[1:] |= changes
+        found[:-1] |= changes
+    return borders
+
+
+def _wrong(
+    reference: LabelArray, prediction: LabelArray, ignore: int | None
+) -> tuple[Indices, LabelArray, LabelArray]:
+    """Return flat index, true and predicted class of the voxels that differ."""
     rows = max(1, SLAB_VOXELS // max(1, reference[:1].size))
     found: list[tuple[Indices, LabelArray, LabelArray]] = []
     for start in range(0, reference.shape[0], rows):
@@ -198,9 +297,15 @@ def find_errors(
             found.append((inside + offset, at(true, inside), at(predicted, inside)))
     if not found:
         nothing = np.zeros(0, np.uint8)
-        return ErrorVoxels((reference, prediction), np.zeros(0, np.intp), nothing, nothing, ignore)
+        return np.zeros(0, np.intp), nothing, nothing
     flat, true, predicted = (np.concatenate(part) for part in zip(*found, strict=True))
-    return ErrorVoxels((reference, prediction), flat, true, predicted, ignore)
+    return flat, true, predicted
+
+
+def _small(labels: LabelArray) -> LabelArray:
+    """Return class values in the smallest unsigned type that holds them (as they are if none)."""
+    lowest, highest = int(labels.min(initial=0)), int(labels.max(initial=0))
+    return labels if lowest < 0 else labels.astype(np.min_scalar_type(highest))
 
 
 def at(array: LabelArray, flat: Indices) -> npt.NDArray[Any]:

@@ -8,10 +8,12 @@ faster along memory: arrays go through `view`, results come back through `unview
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+AnyIndex = TypeVar("AnyIndex", int, npt.NDArray[np.intp])
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,9 @@ class MemoryOrder:
         """Return an array of the original orientation that lies in memory in the same order."""
         return self.unview(np.empty([self.shape[axis] for axis in self.axes], dtype))
 
-    def unview_index(self, index: tuple[int, ...]) -> tuple[int, ...]:
-        """Turn an index along memory into one of the original array."""
-        found = [0] * len(self.axes)
+    def unview_index(self, index: tuple[AnyIndex, ...]) -> tuple[AnyIndex, ...]:
+        """Turn an index along memory (or many at once) into one of the original array."""
+        found = list(index)
         for axis, position in zip(self.axes, index, strict=True):
             last = self.shape[axis] - 1
             found[axis] = last - position if self.backwards[axis] else position

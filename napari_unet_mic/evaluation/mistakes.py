@@ -14,16 +14,17 @@ swapped class
 inside
     foreground taken for background, or background for foreground
 rim
-    within one voxel of a border of the reference, and of no lost object. Most wrong voxels
-    of a usable prediction are of this kind and hang together as a shell, so they are taken
-    out before regions are formed, and are one entry, the last.
+    near a border of the reference and in no lost object: another class of the reference is
+    one of the 26 neighbours, or lies within the tolerance (millimetres, voxel centre to voxel
+    centre). Most wrong voxels of a usable prediction are of this kind and hang together as a
+    shell, so they are taken out before regions are formed, and are one entry, the last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,7 @@ from napari_unet_mic.evaluation.error_voxels import (
     find_errors,
 )
 from napari_unet_mic.evaluation.memory_order import MemoryOrder
+from napari_unet_mic.evaluation.region import KINDS, Kind, Region, RegionMap
 from napari_unet_mic.evaluation.region_places import (
     common_value,
     deepest_in_slice,
@@ -46,61 +48,7 @@ from napari_unet_mic.evaluation.region_places import (
 )
 from napari_unet_mic.evaluation.runs import Indices, components
 
-Kind = Literal["missed lesion", "spurious lesion", "swapped class", "inside", "rim", "correct"]
-KINDS: tuple[Kind, ...] = (
-    "missed lesion",
-    "spurious lesion",
-    "swapped class",
-    "inside",
-    "rim",
-    "correct",
-)
-
-
-@dataclass(frozen=True)
-class Region:
-    """One region of voxels of a cell, row or column of the confusion table.
-
-    Parameters
-    ----------
-    rank
-        1 for the largest; the rim comes last.
-    voxels, ml
-        Size; millilitres from the spacing (a 2-D map counts as 1 mm thick).
-    box
-        Bounding box, one slice an axis.
-    slice
-        Index, along the asked axis, of the slice on which the region has its largest area.
-    point
-        A voxel OF the region on that slice, as deep inside as possible.
-    kind
-        See the module's words; ``"correct"`` for a cell of the diagonal.
-    true_class, predicted_class
-        None where voxels of several classes make one region (a missed lesion may have been
-        taken for two classes, the rim of a row borders on several).
-    """
-
-    rank: int
-    voxels: int
-    ml: float
-    box: Box
-    slice: int
-    point: tuple[int, ...]
-    kind: Kind
-    true_class: int | None
-    predicted_class: int | None
-
-
-@dataclass(frozen=True, eq=False)
-class RegionMap:
-    """Regions, and a way to the voxels of each."""
-
-    regions: tuple[Region, ...]
-    _mask: Callable[[Region], Flags]
-
-    def mask(self, region: Region) -> Flags:
-        """Return which voxels inside ``region.box`` belong to the region."""
-        return self._mask(region)
+__all__ = ["KINDS", "Kind", "Mistakes", "Region", "RegionMap", "regions_of"]
 
 
 def regions_of(
@@ -113,6 +61,7 @@ def regions_of(
     split_rim: bool = True,
     axis: int = 0,
     ignore: int | None = None,
+    tolerance_mm: float = 0.0,
 ) -> tuple[Region, ...]:
     """Return the regions of one cell of the confusion table, largest first.
 
@@ -127,19 +76,23 @@ def regions_of(
     spacing_mm
         Voxel size along each axis of the arrays.
     split_rim
-        Take voxels within one voxel of a reference border out first (see the module);
-        when False they stay part of the regions around them.
+        Take the rim out first (see the module); when False its voxels stay part of the
+        regions around them.
     axis
         The axis across which slices are looked at (a 2-D map is its own slice 0).
     ignore
         The reference value that excludes a voxel.
+    tolerance_mm
+        How far the rim reaches, at least one voxel.
 
     Raises
     ------
     GridMismatch
         The shapes differ.
     """
-    mistakes = Mistakes.of(reference, prediction, spacing_mm, ignore=ignore)
+    mistakes = Mistakes.of(
+        reference, prediction, spacing_mm, ignore=ignore, tolerance_mm=tolerance_mm
+    )
     return mistakes.regions(true_class, predicted_class, split_rim=split_rim, axis=axis).regions
 
 
@@ -151,6 +104,7 @@ class Mistakes:
     """
 
     errors: ErrorVoxels
+    maps: tuple[LabelArray, LabelArray]
     order: MemoryOrder
     voxel_ml: float
     flat: bool
@@ -162,13 +116,14 @@ class Mistakes:
         spacing_mm: Sequence[float],
         *,
         ignore: int | None = None,
+        tolerance_mm: float = 0.0,
     ) -> Mistakes:
         """Find the wrong voxels of two label maps; parameters as `regions_of`.
 
         Notes
         -----
-        One pass over the maps; then memory (some fifty bytes each) and time follow the number
-        of wrong voxels.
+        One pass over the maps; then time and memory follow the number of wrong voxels: some
+        fifty bytes each while searching, about ten afterwards.
         """
         if reference.shape != prediction.shape:
             raise GridMismatch(
@@ -181,8 +136,34 @@ class Mistakes:
         if flat:
             reference, prediction = reference[None], prediction[None]
         order = MemoryOrder.of(reference)
-        errors = find_errors(order.view(reference), order.view(prediction), ignore)
-        return Mistakes(errors, order, float(np.prod(spacing_mm)) / 1000, flat)
+        maps = order.view(reference), order.view(prediction)
+        sizes_mm = [1.0, *map(float, spacing_mm)][-3:]
+        errors = find_errors(
+            *maps,
+            ignore,
+            spacing_mm=[sizes_mm[axis] for axis in order.axes],
+            tolerance_mm=tolerance_mm,
+        )
+        return Mistakes(errors, maps, order, float(np.prod(spacing_mm)) / 1000, flat)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the list of wrong voxels (the maps themselves are not counted)."""
+        errors = self.errors
+        arrays = (errors.flat, errors.true, errors.predicted, errors.kinds, errors.kinds_with_rim)
+        return sum(array.nbytes for array in arrays)
+
+    def with_confidence(self, values: npt.NDArray[np.floating] | None) -> Mistakes:
+        """Return the same, knowing the probability of every wrong voxel's true class (n,)."""
+        return replace(self, errors=replace(self.errors, confidence=values))
+
+    def places(self) -> Indices:
+        """Return the index of every wrong voxel in the caller's orientation, (ndim, n)."""
+        return self._places(self.errors.flat)[1 if self.flat else 0 :]
+
+    def _places(self, flat: npt.NDArray[np.integer]) -> Indices:
+        along = np.unravel_index(flat, self.errors.shape)
+        return np.stack(self.order.unview_index(along))
 
     def regions(
         self,
@@ -191,8 +172,12 @@ class Mistakes:
         *,
         split_rim: bool = True,
         axis: int = 0,
+        most: int | None = None,
     ) -> RegionMap:
-        """Form the regions of one cell, row or column; parameters as `regions_of`."""
+        """Form the regions of one cell, row or column; parameters as `regions_of`.
+
+        With `most`, only so many are described: the largest, and the rim.
+        """
         axis = 0 if self.flat else axis
         if true_class is not None and true_class == predicted_class:
             return self._correct(true_class, axis)
@@ -205,14 +190,23 @@ class Mistakes:
         which = np.flatnonzero(chosen)
         kinds = (errors.kinds if split_rim else errors.kinds_with_rim)[which]
         groups = _groups(errors, which, kinds)
+        n_regions, n_voxels = int(groups.max(initial=-1)) + 1, which.size
+        if most is not None and n_regions > most:
+            kept = _largest(groups, most, has_rim=bool((kinds == RIM).any()))
+            which, kinds, groups = which[kept], kinds[kept], groups[kept]
         order = np.argsort(groups, kind="stable")
         which, kinds, groups = which[order], kinds[order], groups[order]
         regions = self._measured(which, kinds, groups, self.order.axes.index(axis), axis)
         sequence = sorted(range(len(regions)), key=lambda n: _before(regions[n]))
         starts = np.append(_starts(groups), groups.size)
-        voxels = [errors.flat[which[starts[n] : starts[n + 1]]] for n in sequence]
+        voxels = [errors.indices(which[starts[n] : starts[n + 1]]) for n in sequence]
         ranked = tuple(replace(regions[n], rank=rank) for rank, n in enumerate(sequence, 1))
-        return RegionMap(ranked, lambda region: self._scattered(region, voxels[region.rank - 1]))
+        return RegionMap(
+            ranked,
+            n_regions,
+            n_voxels,
+            lambda region: self._scattered(region, voxels[region.rank - 1]),
+        )
 
     def _measured(
         self,
@@ -227,13 +221,17 @@ class Mistakes:
         starts = _starts(groups)
         if starts.size == 0:
             return []
-        places = np.stack(np.unravel_index(errors.flat[which], errors.shape))
+        places = np.stack(np.unravel_index(errors.indices(which), errors.shape))
         counts = np.diff(starts, append=groups.size)
         lowest = np.minimum.reduceat(places, starts, axis=1)
         highest = np.maximum.reduceat(places, starts, axis=1)
         points = deepest_points(groups, places, along)
         true = common_value(errors.true[which], starts)
         predicted = common_value(errors.predicted[which], starts)
+        sure: list[float] | None = None
+        if errors.confidence is not None:
+            sums = np.add.reduceat(errors.confidence[which], starts, dtype=np.float64)
+            sure = (sums / counts).tolist()
         return [
             self._region(
                 int(counts[n]),
@@ -245,6 +243,7 @@ class Mistakes:
                 axis,
                 KINDS[kinds[starts[n]]],
                 (true[n], predicted[n]),
+                None if sure is None else sure[n],
             )
             for n in range(starts.size)
         ]
@@ -257,29 +256,27 @@ class Mistakes:
         axis: int,
         kind: Kind,
         classes: tuple[int | None, int | None],
+        confidence: float | None = None,
     ) -> Region:
         """Give a region in the caller's orientation (without the added axis of a 2-D map)."""
         keep = slice(1, None) if self.flat else slice(None)
         point = self.order.unview_index(point)
         box = self.order.unview_box(box)
         ml = voxels * self.voxel_ml
-        return Region(1, voxels, ml, box[keep], point[axis], point[keep], kind, *classes)
+        return Region(
+            1, voxels, ml, box[keep], point[axis], point[keep], kind, *classes, confidence
+        )
 
     def _scattered(self, region: Region, flat: Indices) -> Flags:
         whole = (slice(0, 1), *region.box) if self.flat else region.box
         mask = np.zeros([one.stop - one.start for one in whole], bool)
-        places = np.unravel_index(flat, self.errors.shape)
-        inside: list[Indices] = [places[0]] * 3
-        for axis, place in zip(self.order.axes, places, strict=True):
-            last = self.order.shape[axis] - 1
-            turned = last - place if self.order.backwards[axis] else place
-            inside[axis] = turned - whole[axis].start
-        mask[tuple(inside)] = True
+        first = [one.start for one in whole]
+        mask[tuple(self._places(flat) - np.array(first)[:, None])] = True
         return mask[0] if self.flat else mask
 
     def _correct(self, value: int, axis: int) -> RegionMap:
         """Return the voxels of a diagonal cell as one region, without listing them."""
-        reference, prediction = self.errors.maps
+        reference, prediction = self.maps
         along = self.order.axes.index(axis)
         areas = [np.zeros(size, np.int64) for size in reference.shape]
         rows = max(1, SLAB_VOXELS // max(1, reference[:1].size))
@@ -292,7 +289,7 @@ class Mistakes:
             areas[2] += by_row.sum(axis=0)
         total = int(areas[0].sum())
         if total == 0:
-            return RegionMap((), self._no_mask)
+            return RegionMap((), 0, 0, self._no_mask)
         best = int(np.argmax(areas[along]))
         on_slice = tuple(map(np.take, (reference, prediction), (best, best), (along, along)))
         deepest = list(deepest_in_slice((on_slice[0] == value) & (on_slice[1] == value)))
@@ -307,7 +304,7 @@ class Mistakes:
             turned = turned[tuple(slice(None, None, -1 if b else 1) for b in self.order.backwards)]
             return np.asarray(turned[0] if self.flat else turned)
 
-        return RegionMap((region,), mask)
+        return RegionMap((region,), 1, total, mask)
 
     @staticmethod
     def _no_mask(region: Region) -> Flags:
@@ -326,9 +323,19 @@ def _groups(errors: ErrorVoxels, which: Indices, kinds: npt.NDArray[np.uint8]) -
     keys = (kinds.astype(np.int64) * most + true) * most + predicted
     rest = kinds != RIM
     groups = np.zeros(which.size, np.intp)
-    groups[rest] = components(errors.flat[which[rest]], keys[rest], errors.shape)
+    groups[rest] = components(errors.indices(which[rest]), keys[rest], errors.shape)
     groups[~rest] = groups.max(initial=-1) + 1
     return groups
+
+
+def _largest(groups: Indices, most: int, *, has_rim: bool) -> Flags:
+    """Return which voxels are in the largest groups, or in the last one if that is the rim."""
+    sizes = np.bincount(groups)
+    largest_first = np.argsort(-sizes[:-1] if has_rim else -sizes, kind="stable")
+    kept = np.zeros(sizes.size, bool)
+    kept[largest_first[: most - has_rim]] = True
+    kept[-1] |= has_rim
+    return np.asarray(kept[groups])
 
 
 def _starts(groups: Indices) -> Indices:

@@ -7,7 +7,7 @@ The background has no surface figures.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -45,27 +45,45 @@ def surface_scores(
     ignore
         Voxels of this reference value belong to no class in either map.
     """
+    return dict(
+        each_surface_score(
+            reference, prediction, values, spacing_mm, tolerance_mm=tolerance_mm, ignore=ignore
+        )
+    )
+
+
+def each_surface_score(
+    reference: LabelArray,
+    prediction: LabelArray,
+    values: Iterable[int],
+    spacing_mm: Sequence[float],
+    *,
+    tolerance_mm: float = 1.0,
+    ignore: int | None = None,
+) -> Iterator[tuple[int, SurfaceScore]]:
+    """Yield class and score one by one, for whoever cannot wait for all; see `surface_scores`."""
     order = MemoryOrder.of(reference)
     reference, prediction = order.view(reference), order.view(prediction)
     spacing = [float(spacing_mm[axis]) for axis in order.axes]
     if ignore is not None:
         prediction = np.where(reference == ignore, 0, prediction)
     boxes = [_boxes(labels, ignore) for labels in (reference, prediction)]
-    scores = {}
     for value in values:
         if value == 0:
             continue
         box = _both(boxes[0].get(value), boxes[1].get(value))
         if box is None:
-            scores[value] = SurfaceScore()
+            yield value, SurfaceScore()
             continue
-        scores[value] = surface_score(
-            np.asarray(reference[box] == value),
-            np.asarray(prediction[box] == value),
-            spacing,
-            tolerance_mm=tolerance_mm,
+        yield (
+            value,
+            surface_score(
+                np.asarray(reference[box] == value),
+                np.asarray(prediction[box] == value),
+                spacing,
+                tolerance_mm=tolerance_mm,
+            ),
         )
-    return scores
 
 
 def surface_score(

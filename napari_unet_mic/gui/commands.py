@@ -66,7 +66,13 @@ def predict_command(
     return joined(words)
 
 
-def evaluate_command(reference: str | Path, prediction: str | Path, out: str = "OUT") -> str:
+def evaluate_command(
+    reference: str | Path,
+    prediction: str | Path,
+    out: str = "OUT",
+    *,
+    tolerance_mm: float | None = None,
+) -> str:
     """Return the ``unet-mic evaluate`` line that compares two files or folders.
 
     Examples
@@ -75,7 +81,9 @@ def evaluate_command(reference: str | Path, prediction: str | Path, out: str = "
     "unet-mic evaluate --reference labelsTr --prediction 'my model' -o OUT"
     """
     words = ["unet-mic", "evaluate", "--reference", str(reference)]
-    return joined([*words, "--prediction", str(prediction), "-o", out])
+    words += ["--prediction", str(prediction)]
+    words += ["--tolerance-mm", f"{tolerance_mm:g}"] if tolerance_mm is not None else []
+    return joined([*words, "-o", out])
 
 
 def joined(words: Sequence[str]) -> str:

@@ -26,14 +26,16 @@ from napari_unet_mic.gui import inspector_tables as contents
 from napari_unet_mic.gui.app import sentence_of
 from napari_unet_mic.gui.cases_view import CasesView
 from napari_unet_mic.gui.commands import evaluate_command
-from napari_unet_mic.gui.comparison import Comparer, suggested_pair
+from napari_unet_mic.gui.comparer import Comparer
+from napari_unet_mic.gui.comparison import suggested_pair
 from napari_unet_mic.gui.confusion_view import ConfusionView
 from napari_unet_mic.gui.controls import CommandButton
 from napari_unet_mic.gui.forms import ElidedLabel, explained, short_combo
+from napari_unet_mic.gui.later_figures import LaterFigures
 from napari_unet_mic.gui.mistakes_view import MistakesView
 from napari_unet_mic.gui.parts import Part, Parts
 from napari_unet_mic.gui.refusal import Refusal
-from napari_unet_mic.gui.state import Comparison
+from napari_unet_mic.gui.state import Comparison, Surfaces
 from napari_unet_mic.gui.table_copies import FORMS, Form, together
 from napari_unet_mic.gui.tables import TableModel, TableView, thousands
 
@@ -53,13 +55,15 @@ class InspectorPanel(QWidget):
         super().__init__()
         self._app = app
         self.comparer = Comparer(app)
-        self.comparer.on_failed = self._on_compare_failed
-        self.mistakes = MistakesView(app, self.comparer)
+        self.comparer.on_complaint = self._refuse
+        self.figures = LaterFigures(app, self.comparer)
+        self.mistakes = MistakesView(app, self.comparer, self.figures)
         self._cases: CasesView | None = None
         self._wanted: tuple[int | None, int | None] | None = None
         self._refused = False
         self._build()
         app.state.events.comparison.connect(self._on_comparison_changed)
+        app.state.events.surfaces.connect(self._on_surfaces_changed)
         events = app.viewer.layers.events
         for emitter in (events.inserted, events.removed, events.renamed):
             emitter.connect(self._on_layers_changed)
@@ -165,11 +169,14 @@ class InspectorPanel(QWidget):
         self.class_model = contents.class_model()
         self.class_view = TableView(self.class_model, frozen=True)
         self.class_view.cell_clicked.connect(self._on_class_clicked)
-        return _titled("Per class", self.class_view)
+        self.tolerance_box = contents.tolerance_box(self.figures.tolerance_mm)
+        self.tolerance_box.valueChanged.connect(self.figures.set_tolerance)
+        return _titled("Per class", self.class_view, self.tolerance_box)
 
     def _build_confusion(self) -> QWidget:
         self.confusion = ConfusionView()
         self.confusion.chosen.connect(self._select_rows)
+        self.confusion.grid.cell_double_clicked.connect(lambda *_: self.mistakes.fit_largest())
         self.confusion_view, self.confusion_model = self.confusion.grid, self.confusion.model
         self.list_model, self.view_box = self.confusion.list_model, self.confusion.view_box
         return self.confusion
@@ -300,12 +307,14 @@ class InspectorPanel(QWidget):
 
     # ---- the numbers -----------------------------------------------------------------
     def _on_comparison_changed(self, comparison: Comparison | None) -> None:
-        contents.show_classes(self.class_model, comparison)
+        contents.show_classes(self.class_model, comparison, self._app.state.surfaces)
         self.confusion.show_confusion(
             None if comparison is None else confusion_tables.of_comparison(comparison)
         )
         if comparison is None:
             return
+        self._refused = False
+        self._show_page()
         errors = int(comparison.table.sum() - comparison.table.trace())
         self._say(f"{thousands(errors)} voxels differ")
         if self._wanted is not None:
@@ -313,6 +322,9 @@ class InspectorPanel(QWidget):
             self.mistakes.select(*wanted)
         else:
             self.mistakes.refresh()
+
+    def _on_surfaces_changed(self, surfaces: Surfaces | None) -> None:
+        contents.show_classes(self.class_model, self._app.state.comparison, surfaces)
 
     # ---- a cell, and its voxels ------------------------------------------------------
     def _on_class_clicked(self, row: int, _: int) -> None:
@@ -354,7 +366,7 @@ class InspectorPanel(QWidget):
             layers.file_of(layer) or f"{layer.name}.nii.gz" if layer else "FILE"
             for layer in self.chosen()
         )
-        return evaluate_command(reference, prediction)
+        return evaluate_command(reference, prediction, tolerance_mm=self.figures.tolerance_mm)
 
 
 def _holding(line: QHBoxLayout) -> QWidget:

@@ -5,11 +5,15 @@ A `Comparison` or regions enter; rows with their formats and swatches leave.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtWidgets import QDoubleSpinBox
 
 from napari_unet_mic.gui.colours import RGBA, class_colour, pair_colour
-from napari_unet_mic.gui.state import Comparison
+from napari_unet_mic.gui.forms import explained, guard_wheel
+from napari_unet_mic.gui.state import Comparison, Surfaces
 from napari_unet_mic.gui.tables import TableModel, thousands
 
 if TYPE_CHECKING:
@@ -37,12 +41,17 @@ def millilitres(value: float) -> str:
     return f"{value:.2f}" if value >= 0.095 or value == 0 else f"{value:.3f}"
 
 
+MEASURING = "…"
+"""What stands in a cell whose number is being measured anew."""
+
+
 def class_model() -> TableModel:
     """Return the model of the table with one row per class."""
     model = TableModel(
         {
             "IoU": lambda value: f"{value:.4f}",
             "Dice": lambda value: f"{value:.4f}",
+            "HD95 mm": lambda value: value if value == MEASURING else f"{value:.1f}",
             "true ml": millilitres,
             "pred ml": millilitres,
         }
@@ -50,6 +59,8 @@ def class_model() -> TableModel:
     model.tooltips = {
         "IoU": "Overlap: voxels both maps have, of all voxels one of them has (Jaccard index)",
         "Dice": "Overlap: twice the voxels both maps have, of the sum of both sizes",
+        "HD95 mm": "How far the two surfaces lie apart: 95 % of each lie nearer to the other; "
+        "blank where one of the maps has none of the class",
         "true ml": "Volume of the class in the reference",
         "pred ml": "Volume of the class in the prediction",
         "note": "absent: in neither map; missed: only in the reference; "
@@ -58,15 +69,49 @@ def class_model() -> TableModel:
     return model
 
 
-def show_classes(model: TableModel, comparison: Comparison | None) -> None:
-    """Fill the table with one row per class."""
+def tolerance_box(tolerance_mm: float) -> QDoubleSpinBox:
+    """Return the small box in which the tolerance of the NSD is chosen."""
+    box = explained(
+        QDoubleSpinBox(),
+        "Tolerance: how far a surface may lie from the other one and still count as right (NSD), "
+        "and how far the rim reaches (at least one voxel)",
+        "unet-mic evaluate --tolerance-mm",
+    )
+    box.setRange(0.1, 20.0)
+    box.setSingleStep(0.5)
+    box.setDecimals(1)
+    box.setSuffix(" mm")
+    box.setValue(tolerance_mm)
+    box.setKeyboardTracking(False)
+    guard_wheel(box)
+    return box
+
+
+def show_classes(
+    model: TableModel, comparison: Comparison | None, surfaces: Surfaces | None = None
+) -> None:
+    """Fill the table with one row per class; without `surfaces` HD95 and NSD are blank."""
     if comparison is None:
         model.set_rows([], [])
         return
     ml = comparison.voxel_ml
-    columns = ["class", "IoU", "Dice", "true ml", "pred ml", "note"]
+    nsd = nsd_column(surfaces.tolerance_mm if surfaces is not None else 1.0)
+    model.formats[nsd] = lambda value: value if value == MEASURING else f"{value:.3f}"
+    model.tooltips[nsd] = (
+        "Share of both surfaces that lies within the tolerance of the other one (NSD, surface "
+        "Dice); 0 where only one of the maps has the class"
+    )
+    columns = ["class", "IoU", "Dice", "HD95 mm", nsd, "true ml", "pred ml", "note"]
     rows = [
-        [name, score.iou, score.dice, score.n_ref * ml, score.n_pred * ml, _STATES[score.state]]
+        [
+            name,
+            score.iou,
+            score.dice,
+            *_surface_cells(score.value, surfaces),
+            score.n_ref * ml,
+            score.n_pred * ml,
+            _STATES[score.state],
+        ]
         for name, score in zip(comparison.class_names, comparison.scores, strict=True)
     ]
     values, scores = comparison.class_values, comparison.scores
@@ -79,29 +124,71 @@ def show_classes(model: TableModel, comparison: Comparison | None) -> None:
     model.set_rows(columns, rows)
 
 
+def nsd_column(tolerance_mm: float) -> str:
+    """Return the heading of the NSD at a tolerance: ``NSD 1 mm``."""
+    return f"NSD {tolerance_mm:g} mm"
+
+
+def _surface_cells(value: int, surfaces: Surfaces | None) -> list[float | str | None]:
+    """Return HD95 and NSD: None where undefined or unknown, a mark while being measured."""
+    if surfaces is None:
+        return [None, None]
+    if value in surfaces.pending:
+        return [MEASURING, MEASURING]
+    score = surfaces.of(value)
+    return [None, None] if score is None else [score.hd95_mm, score.nsd]
+
+
 def region_model() -> TableModel:
     """Return the model of the table of regions."""
-    model = TableModel({"ml": millilitres, "voxels": thousands})
+    model = TableModel(
+        {"ml": millilitres, "voxels": thousands, "confidence": lambda value: f"{value:.2f}"}
+    )
     model.tooltips = {
         "#": "Rank by size; the rim comes last",
         "kind": "missed lesion: nothing of it was found; spurious lesion: nothing true is there; "
         "swapped class: one class taken for another; inside: deeper than the border; "
-        "rim: within one voxel of the reference's border, taken together",
+        "rim: within the tolerance or one voxel of the reference's border, taken together",
         "slice": "The slice on which the region is largest",
+        "confidence": "The network's probability for the true class, averaged over the region: "
+        "high where it was almost found, low where the network was blind",
     }
     return model
 
 
 def show_regions(
-    model: TableModel,
-    regions: Sequence[Region],
-    voxel_ml: float,
-    colour_of: Callable[[Region], RGBA | None] = lambda _: None,
+    model: TableModel, regions: Sequence[Region], comparison: Comparison | None
 ) -> None:
     """Fill the table of regions, largest first, each in the colour it has in the viewer."""
-    rows = [[one.rank, one.kind, one.voxels * voxel_ml, one.voxels, one.slice] for one in regions]
-    model.swatch_of = lambda row, column: colour_of(regions[row]) if column == 1 else None
-    model.set_rows(["#", "kind", "ml", "voxels", "slice"], rows)
+    if comparison is None:
+        regions = ()
+    ml = comparison.voxel_ml if comparison is not None else 0.0
+    columns = ["#", "kind", "ml", "voxels", "slice"]
+    rows: list[list[Any]] = [
+        [one.rank, one.kind, one.voxels * ml, one.voxels, one.slice] for one in regions
+    ]
+    if any(one.confidence is not None for one in regions):
+        columns.append("confidence")
+        for row, one in zip(rows, regions, strict=True):
+            row.append(one.confidence)
+    model.swatch_of = lambda row, column: (
+        region_colour(comparison, regions[row]) if comparison is not None and column == 1 else None
+    )
+    model.tooltip_of = lambda row, _: (
+        region_words(comparison, regions[row]) if comparison is not None else None
+    )
+    model.set_rows(columns, rows)
+
+
+def region_words(comparison: Comparison, region: Region) -> str:
+    """Say what a region is: which class was taken for which, and what clicks do."""
+    names = dict(zip(comparison.class_values, comparison.class_names, strict=True))
+    true, predicted = (
+        "several classes" if value is None else names.get(value, f"class {value}")
+        for value in (region.true_class, region.predicted_class)
+    )
+    what = f"{true}, found" if region.kind == "correct" else f"{true} taken for {predicted}"
+    return f"{what}. Click to go there, double-click to zoom in"
 
 
 def region_colour(comparison: Comparison, region: Region) -> RGBA | None:
@@ -118,17 +205,19 @@ def region_colour(comparison: Comparison, region: Region) -> RGBA | None:
 def selected_codes(
     comparison: Comparison, true_class: int | None, predicted_class: int | None
 ) -> dict[int, RGBA]:
-    """Return code -> colour of a cell, of a row or column's errors, or of all errors."""
+    """Return code -> colour of a cell, of a row or column's errors, or of all errors.
+
+    Cells without a voxel are left out.
+    """
     values = comparison.class_values
-    chosen: dict[int, RGBA] = {}
-    for row, true in enumerate(values):
-        for column, predicted in enumerate(values):
-            if true_class is not None and true != true_class:
-                continue
-            if predicted_class is not None and predicted != predicted_class:
-                continue
-            if true == predicted and (true_class is None or predicted_class is None):
-                continue
-            code = comparison.code(row, column)
-            chosen[code] = pair_colour(row, column, len(values))
-    return chosen
+    wanted = comparison.table > 0
+    if true_class is None or predicted_class is None:
+        np.fill_diagonal(wanted, False)
+    if true_class is not None:
+        wanted &= np.equal(values, true_class)[:, None]
+    if predicted_class is not None:
+        wanted &= np.equal(values, predicted_class)
+    return {
+        comparison.code(row, column): pair_colour(row, column, len(values))
+        for row, column in np.argwhere(wanted).tolist()
+    }

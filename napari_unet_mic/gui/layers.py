@@ -8,7 +8,7 @@ napari layer tuples and may run in any thread; all others belong to the GUI thre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -160,6 +160,15 @@ def array_of(layer: Labels) -> Any:
     return layer.data[0] if layer.multiscale else layer.data
 
 
+def spacing_mm_of(layer: Layer) -> tuple[float, ...]:
+    """Return the voxel size along the last three axes; a unit that is no length counts as mm."""
+    sizes = []
+    for scale, unit in zip(layer.scale, layer.units, strict=True):
+        length = unit.is_compatible_with("mm")
+        sizes.append(abs(float(scale)) * (float((1 * unit).to("mm").magnitude) if length else 1.0))
+    return tuple(sizes[-3:])
+
+
 def layer_named(viewer: Viewer, name: str) -> Layer | None:
     """Return the layer of that name, or None."""
     return viewer.layers[name] if name and name in viewer.layers else None
@@ -256,11 +265,15 @@ def show_errors(viewer: Viewer, like: Labels, codes: Array, colours: Mapping[int
             units=like.units,
             colormap=colormap,
             opacity=1.0,
+            blending="translucent_no_depth",  # in 3-D seen through the organ around them
             metadata={KEY: Source(ERRORS)},
         )
+        # napari 0.9.2 cannot tell the value under a cursor that never moved in 3-D
+        over, viewer.mouse_over_canvas = viewer.mouse_over_canvas, False
         viewer.add_layer(layer)
         layer.editable = False
         viewer.layers.selection = selected
+        viewer.mouse_over_canvas = over
         return layer
     if layer.data is not codes:
         layer.data = codes
@@ -300,12 +313,13 @@ def go_to(
     low, high = sorted_rows(np.array([layer.data_to_world(corner) for corner in corners]))
     displayed = _displayed(viewer, len(world))
     extent = np.maximum((high - low)[displayed], 1e-6)
+    if viewer.dims.ndisplay == 3:  # whichever way it is turned
+        extent = np.full(3, np.linalg.norm(extent))
     canvas = np.asarray(viewer.canvas.viewbox_size(viewer.layers), dtype=float)
     most = min(40.0, float(canvas.min()) / 20.0)  # at least 20 mm stay in sight
     fit = 0.6 * float(np.min(canvas[-2:] / extent[-2:]))
     viewer.scene.camera.zoom = min(fit, most)
-    if viewer.dims.ndisplay == 2:
-        viewer.scene.camera.center = tuple(((low + high) / 2)[displayed])
+    viewer.scene.camera.center = tuple(((low + high) / 2)[displayed])
 
 
 def go_to_world(viewer: Viewer, world: npt.NDArray[np.float64], *, center: bool = True) -> None:
@@ -326,20 +340,3 @@ def _displayed(viewer: Viewer, n: int) -> list[int]:
 def sorted_rows(corners: npt.NDArray[np.float64]) -> tuple[Array, Array]:
     """Return the lowest and the highest value of every column."""
     return corners.min(axis=0), corners.max(axis=0)
-
-
-def on_labels_changed(layer: Labels, callback: Callable[[], None]) -> Callable[[], None]:
-    """Call back after any possible change of a layer's voxels; returns what disconnects it.
-
-    Painting fires `paint` and `labels_update`; undo, redo and in-place changes fire only
-    `set_data`, as a slider step does, so the callback must be cheap and look for itself.
-    """
-    emitters = [layer.events.paint, layer.events.labels_update, layer.events.set_data]
-    for emitter in [*emitters, layer.events.data]:
-        emitter.connect(callback)
-
-    def disconnect() -> None:
-        for emitter in [*emitters, layer.events.data]:
-            emitter.disconnect(callback)
-
-    return disconnect

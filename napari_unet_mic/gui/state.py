@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from napari_unet_mic.data.volume import Volume
     from napari_unet_mic.data.workspace import Workspace
     from napari_unet_mic.evaluation.overlap import ClassScore
+    from napari_unet_mic.evaluation.results import SurfaceScore
     from napari_unet_mic.planning.plan import Plan
 
 
@@ -70,6 +72,19 @@ class Comparison:
         return true * self.n_codes + predicted
 
 
+@dataclass(frozen=True, eq=False)
+class Surfaces:
+    """HD95 and NSD of the comparison's classes; classes in `pending` are being measured."""
+
+    tolerance_mm: float
+    scores: Mapping[int, SurfaceScore]
+    pending: frozenset[int]
+
+    def of(self, value: int) -> SurfaceScore | None:
+        """Return a class's figures; None while they are not known."""
+        return None if value in self.pending else self.scores.get(value)
+
+
 @dataclass(eq=False)
 class State:
     """Everything the panels of one viewer share.
@@ -84,13 +99,15 @@ class State:
         Names of the labels layers under comparison; "" when none is chosen.
     comparison
         The newest complete comparison of these two layers.
+    surfaces
+        Its HD95 and NSD, which follow a moment later.
     busy, message
         What is going on, and the last thing that was said; "" when there is nothing to say.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor(
         equality_operators=dict.fromkeys(
-            ("dataset", "workspace", "plan", "case", "comparison"), operator.is_
+            ("dataset", "workspace", "plan", "case", "comparison", "surfaces"), operator.is_
         )
     )
 
@@ -103,6 +120,7 @@ class State:
     reference_layer: str = ""
     prediction_layer: str = ""
     comparison: Comparison | None = None
+    surfaces: Surfaces | None = None
     busy: str = ""
     message: str = ""
 

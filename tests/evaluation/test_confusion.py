@@ -8,7 +8,6 @@ from napari_unet_mic.evaluation.confusion import (
     confusion_table,
     ignored_code,
     table_of_codes,
-    update_codes,
 )
 
 REFERENCE = np.array([[[0, 0, 1], [1, 2, 2]]])
@@ -83,20 +82,6 @@ def test_codes_are_bytes_up_to_fifteen_classes():
 
 def test_table_of_codes_is_the_confusion_table():
     assert table_of_codes(code_array(REFERENCE, PREDICTION, 3), 3).tolist() == TABLE
-
-
-@pytest.mark.parametrize("in_box", [True, False], ids=["box", "whole"])
-def test_updating_the_codes_gives_the_change_of_the_table(in_box):
-    rng = np.random.default_rng(3)
-    reference, prediction = rng.integers(0, 4, (2, 9, 10, 11)).astype(np.uint8)
-    codes = code_array(reference, prediction, 4, ignore=3)
-    table = table_of_codes(codes, 4)
-    box = (slice(2, 5), slice(1, 4), slice(0, 6))
-    prediction[box] = 1
-    reference[3, 2, 2] = 3
-    table += update_codes(codes, reference, prediction, 4, ignore=3, box=box if in_box else None)
-    assert np.array_equal(table, confusion_table(reference, prediction, 4, ignore=3))
-    assert np.array_equal(codes, code_array(reference, prediction, 4, ignore=3))
 
 
 @pytest.mark.parametrize(

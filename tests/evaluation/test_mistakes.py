@@ -253,6 +253,69 @@ def test_kinds_equal_a_plain_search_over_whole_objects_and_neighbours(shape, man
     assert np.array_equal(kinds, expected)
 
 
+@pytest.mark.parametrize("tolerance_mm", [0.0, 1.0, 1.9, 2.0, 4.6])
+@pytest.mark.parametrize("ignore", [None, 3])
+@pytest.mark.parametrize("turn", [(0, 1, 2), (2, 0, 1)], ids=["as is", "transposed"])
+def test_the_rim_is_one_voxel_or_the_tolerance_whichever_is_more(tolerance_mm, ignore, turn):
+    """Another class among the 26 neighbours, or no further than the tolerance."""
+    spacing = (2.0, 0.7, 1.0)
+    reference = np.zeros((14, 30, 24), np.uint8)
+    reference[2:12, 4:26, 3:16] = 1
+    reference[5:9, 9:20, 6:12] = 2
+    reference[6, 14, 18:24] = 3
+    rng = np.random.default_rng(4)  # correct voxels everywhere: no object is lost
+    prediction = np.where(rng.random(reference.shape) < 0.5, reference, (reference + 1) % 4)
+    near = ndimage.maximum_filter(reference, 3) != ndimage.minimum_filter(reference, 3)
+    if ignore == 3:
+        near = np.zeros(reference.shape, bool)
+        for value in (0, 1, 2):
+            others = (reference != value) & (reference != ignore)
+            near |= (reference == value) & ndimage.maximum_filter(others, 3)
+    for value in range(4):
+        others = (reference != value) & (reference != ignore)
+        away = ndimage.distance_transform_edt(~others, sampling=spacing)
+        near |= (reference == value) & (away <= tolerance_mm)
+    wrong = (reference != prediction) & (reference != ignore)
+    maps = [array.transpose(turn) for array in (reference, prediction)]
+    found = Mistakes.of(
+        *maps, [spacing[n] for n in turn], ignore=ignore, tolerance_mm=tolerance_mm
+    ).regions(None, None)
+    kinds = np.full(reference.shape, "", object).transpose(turn)
+    for region in found.regions:
+        kinds[region.box][found.mask(region)] = region.kind
+    kinds = kinds.transpose(np.argsort(turn))
+    kept = ~np.isin(kinds, ("missed lesion", "spurious lesion"))
+    assert np.array_equal(kinds[wrong & kept] == "rim", near[wrong & kept])
+    assert (kinds == "rim").any()
+    assert (wrong & kept & ~near).any()
+
+
+def test_confidence_is_the_mean_probability_of_the_true_class(liver):
+    mistakes = Mistakes.of(*liver, SPACING)
+    assert all(one.confidence is None for one in mistakes.regions(None, None).regions)
+    errors = mistakes.errors
+    z = np.unravel_index(errors.flat, errors.shape)[0]
+    sure = mistakes.with_confidence((z / 100).astype(np.float16))
+    (missed,) = sure.regions(2, 1).regions
+    assert missed.confidence == pytest.approx(0.11, abs=1e-4)  # slices 10, 11 and 12
+    everything = sure.regions(None, None).regions
+    whole = sum(one.confidence * one.voxels for one in everything)
+    assert whole == pytest.approx(z.sum() / 100, rel=1e-3)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_of_many_regions_the_largest_are_described_and_all_are_counted(liver, most):
+    mistakes = Mistakes.of(*liver, SPACING)
+    whole, part = mistakes.regions(1, None), mistakes.regions(1, None, most=most)
+    assert [one.kind for one in whole.regions] == ["inside", "spurious lesion", "rim"]
+    assert [one.voxels for one in part.regions] == {1: [48], 2: [160, 48], 3: [160, 27, 48]}[most]
+    assert part.regions[-1].kind == "rim"
+    assert (part.n_regions, part.n_voxels) == (whole.n_regions, whole.n_voxels) == (3, 235)
+    assert all(part.mask(one).sum() == one.voxels for one in part.regions)
+    lost = mistakes.regions(2, None, most=1)
+    assert ([one.voxels for one in lost.regions], lost.n_regions, lost.n_voxels) == ([27], 2, 28)
+
+
 def test_other_shapes_are_refused():
     with pytest.raises(GridMismatch, match=r"\(2, 2, 2\).*\(2, 2, 3\)"):
         regions_of(np.zeros((2, 2, 2), int), np.zeros((2, 2, 3), int), 0, 1, SPACING)

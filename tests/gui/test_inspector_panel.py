@@ -56,10 +56,10 @@ def test_the_reports_table_is_shown_in_its_order(qapp: Any) -> None:
 
 def test_values_nobody_uses_have_no_row() -> None:
     reference = np.array([[[0, 1, 52]]])
-    comparison, raw = compare(pair(reference, reference))
+    comparison, shadow = compare(pair(reference, reference))
     assert comparison.class_values == (0, 1, 52)
     assert comparison.class_names == ("background", "class 1", "class 52")
-    assert raw.shape == (53, 53)
+    assert shadow.table.shape == (53, 53)
     assert [score.value for score in comparison.scores] == [0, 1, 52]
 
 
@@ -68,8 +68,8 @@ def test_two_empty_maps_are_absent_not_perfect() -> None:
     comparison, _ = compare(pair(empty, empty, CLASSES))
     model = inspector_tables.class_model()
     inspector_tables.show_classes(model, comparison)
-    assert [model.text(2, column) for column in range(6)] == [
-        "cancer", "–", "–", "0.00", "0.00", "absent",
+    assert [model.text(2, column) for column in range(8)] == [
+        "cancer", "–", "–", "–", "–", "0.00", "0.00", "absent",
     ]  # fmt: skip
 
 

@@ -139,6 +139,36 @@ def test_the_view_goes_to_a_voxel_and_fits_a_box(viewer: Any) -> None:
     assert viewer.scene.camera.zoom > before
 
 
+@pytest.mark.parametrize("angles", [(0, 0, 90), (35, 20, 110)], ids=["front", "turned"])
+def test_in_3d_the_whole_box_is_in_sight_whichever_way_it_is_turned(
+    viewer: Any, angles: tuple[float, float, float]
+) -> None:
+    labels = Volume.from_array(np.zeros((20, 20, 30), np.uint8), spacing_mm=(5, 1, 2))
+    (layer,) = layers.add(viewer, [layers.labels_tuple(labels, name="label")])
+    viewer.dims.ndisplay = 3
+    viewer.scene.camera.angles = angles
+    layers.go_to(viewer, layer, (7, 11, 13))
+    assert viewer.scene.camera.center == pytest.approx(layer.data_to_world((7, 11, 13)))
+    box = (slice(0, 20), slice(10, 13), slice(12, 15))  # 100 mm deep, 3 x 6 mm across
+    layers.go_to(viewer, layer, (7, 11, 13), box)
+    assert viewer.scene.camera.center == pytest.approx(layer.data_to_world((9.5, 11, 13)))
+    diagonal = np.linalg.norm([100, 3, 6])
+    canvas = min(viewer.canvas.viewbox_size(viewer.layers))
+    assert 0.5 * canvas < diagonal * viewer.scene.camera.zoom < canvas
+
+
+def test_in_3d_errors_are_seen_through_the_organ_and_the_selection_stays(viewer: Any) -> None:
+    labels = Volume.from_array(np.ones((3, 4, 5), np.uint8))
+    made = layers.labels_tuple(labels, name="label", classes={1: "liver"})
+    (layer,) = layers.add(viewer, [made])
+    viewer.dims.ndisplay = 3
+    viewer.mouse_over_canvas = True  # and it has never moved: napari knows no direction of view
+    errors = layers.show_errors(viewer, layer, np.zeros((3, 4, 5), np.uint8), {1: (1, 0, 0, 1)})
+    assert errors.blending == "translucent_no_depth"
+    assert viewer.layers.selection.active is layer
+    assert viewer.mouse_over_canvas
+
+
 def test_the_errors_layer_is_one_and_changes_colours_only(viewer: Any) -> None:
     labels = Volume.from_array(np.zeros((3, 4, 5), np.uint8), spacing_mm=(5, 1, 1))
     (layer,) = layers.add(viewer, [layers.labels_tuple(labels, name="label")])

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from napari_unet_mic.errors import Cancelled, GridMismatch, UnreadableFile
+from napari_unet_mic.evaluation import probabilities
+from napari_unet_mic.evaluation.probabilities import probabilities_at, probabilities_beside
+
+SHAPE = (4, 5, 6)
+RNG = np.random.default_rng(0)
+SHARES = RNG.random((3, *SHAPE)).astype(np.float32)
+PLACES = np.stack([RNG.integers(0, size, 40) for size in SHAPE])
+CLASSES = RNG.integers(0, 3, 40).astype(np.uint8)
+EXPECTED = SHARES[(CLASSES.astype(int), *PLACES)]
+
+
+def compressed(file, shares):
+    np.savez_compressed(file, probabilities=shares)
+
+
+def stored(file, shares):
+    np.savez(file, probabilities=shares)
+
+
+@pytest.mark.parametrize("write", [compressed, stored], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("layout", ["C", "F"])
+def test_every_voxel_gets_the_probability_of_its_class(tmp_path, monkeypatch, write, dtype, layout):
+    monkeypatch.setattr(probabilities, "CHUNK_VALUES", 37)
+    file = tmp_path / "case_1.npz"
+    write(file, np.asarray(SHARES.astype(dtype), order=layout))
+    found = probabilities_at(file, PLACES, CLASSES, SHAPE)
+    assert found == pytest.approx(EXPECTED, abs=1e-3)
+
+
+def test_an_npy_file_serves_too_and_nothing_asked_is_nothing_read(tmp_path):
+    np.save(tmp_path / "a_probabilities.npy", SHARES)
+    file = probabilities_beside(tmp_path / "a.nii.gz")
+    assert probabilities_at(file, PLACES, CLASSES, SHAPE) == pytest.approx(EXPECTED, abs=1e-3)
+    assert probabilities_at(file, PLACES[:, :0], CLASSES[:0], SHAPE).size == 0
+
+
+def test_a_class_the_network_does_not_know_has_no_probability(tmp_path):
+    compressed(tmp_path / "a.npz", SHARES)
+    classes = np.where(CLASSES == 1, 7, CLASSES)
+    found = probabilities_at(tmp_path / "a.npz", PLACES, classes, SHAPE)
+    assert np.array_equal(np.isnan(found), CLASSES == 1)
+
+
+def test_the_file_lies_beside_the_label(tmp_path):
+    assert probabilities_beside(None) is None
+    assert probabilities_beside(tmp_path / "case_1.nii.gz") is None
+    (tmp_path / "case_1.npz").touch()
+    assert probabilities_beside(tmp_path / "case_1.nii.gz") == tmp_path / "case_1.npz"
+    assert probabilities_beside(tmp_path / "case_1.nii") == tmp_path / "case_1.npz"
+
+
+def test_what_cannot_be_read_is_refused_in_a_sentence(tmp_path):
+    file = tmp_path / "a.npz"
+    with pytest.raises(UnreadableFile, match=r"a\.npz.*--probabilities"):
+        probabilities_at(file, PLACES, CLASSES, SHAPE)
+    np.savez(file, softmax=SHARES)
+    with pytest.raises(UnreadableFile, match="probabilities"):
+        probabilities_at(file, PLACES, CLASSES, SHAPE)
+    compressed(file, np.zeros(SHAPE, np.float32))
+    with pytest.raises(UnreadableFile, match="shape"):
+        probabilities_at(file, PLACES, CLASSES, SHAPE)
+    compressed(file, np.array([{"a": 1}], object))
+    with pytest.raises(UnreadableFile):
+        probabilities_at(file, PLACES, CLASSES, SHAPE)
+    compressed(file, SHARES)
+    with pytest.raises(GridMismatch, match=r"\(4, 5, 7\).*\(4, 5, 6\)"):
+        probabilities_at(file, PLACES, CLASSES, (4, 5, 7))
+    with pytest.raises(Cancelled):
+        probabilities_at(file, PLACES, CLASSES, SHAPE, should_stop=lambda: True)
+    file.write_bytes(file.read_bytes()[:-900])
+    with pytest.raises(UnreadableFile):
+        probabilities_at(file, PLACES, CLASSES, SHAPE)
