@@ -101,18 +101,22 @@ def show_classes(
         "Share of both surfaces that lies within the tolerance of the other one (NSD, surface "
         "Dice); 0 where only one of the maps has the class"
     )
-    columns = ["class", "IoU", "Dice", "HD95 mm", nsd, "true ml", "pred ml", "note"]
+    notes = [[_STATES[score.state]] for score in comparison.scores]
+    if not any(note for [note] in notes):  # nothing to say: no empty column
+        notes = [[] for _ in notes]
+    columns = ["class", *(["note"] if notes[0] else [])]
+    columns += ["IoU", "Dice", "HD95 mm", nsd, "true ml", "pred ml"]
     rows = [
         [
             name,
+            *note,
             score.iou,
             score.dice,
             *_surface_cells(score.value, surfaces),
             score.n_ref * ml,
             score.n_pred * ml,
-            _STATES[score.state],
         ]
-        for name, score in zip(comparison.class_names, comparison.scores, strict=True)
+        for name, score, note in zip(comparison.class_names, comparison.scores, notes, strict=True)
     ]
     values, scores = comparison.class_values, comparison.scores
     model.swatch_of = lambda row, column: class_colour(values[row]) if column == 0 else None

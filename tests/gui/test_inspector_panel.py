@@ -69,8 +69,11 @@ def test_two_empty_maps_are_absent_not_perfect() -> None:
     model = inspector_tables.class_model()
     inspector_tables.show_classes(model, comparison)
     assert [model.text(2, column) for column in range(8)] == [
-        "cancer", "–", "–", "–", "–", "0.00", "0.00", "absent",
+        "cancer", "absent", "–", "–", "–", "–", "0.00", "0.00",
     ]  # fmt: skip
+    every = np.array([[[0, 1], [2, 2]]], np.uint8)
+    inspector_tables.show_classes(model, compare(pair(every, every, CLASSES))[0])
+    assert "note" not in model.columns
 
 
 def test_the_inspector(panel: InspectorPanel, app: App, until: Callable[..., None]) -> None:
