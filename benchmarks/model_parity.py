@@ -61,11 +61,13 @@ def main() -> int:
     parser.add_argument("--nnunet-environment", required=True, type=Path)
     parser.add_argument("--hippocampus", type=Path, help="Task04_Hippocampus")
     parser.add_argument("-o", "--output", type=Path, help="keep everything in this folder")
+    parser.add_argument("--only", nargs="+", help="names of trials, as they are printed")
     options = parser.parse_args()
     python = nnunet_python(options.nnunet_environment.absolute())
     trials = list(TRIALS)
     if options.hippocampus:
         trials.append(Trial(str(options.hippocampus.absolute()), "3d_fullres"))
+    trials = [trial for trial in trials if not options.only or trial.name in options.only]
     with tempfile.TemporaryDirectory() as name:
         folder = (options.output or Path(name)).absolute()
         good = [compare(trial, folder, python.parent) for trial in trials]
