@@ -1,9 +1,9 @@
 """One colour per class and per (true, predicted) pair, the same in every view.
 
-The first seven class colours are Okabe and Ito's, chosen for the colour-blind. Further ones
-are picked one by one so that each lies as far as possible from all before it, for normal,
-protanopic and deuteranopic eyes alike (farthest-point choice in CIELAB). Colours are RGBA
-in 0…1; class 0, the background, is transparent in layers and grey in tables.
+The first seven class colours are Okabe and Ito's, chosen for the colour-blind; the further
+ones were chosen by `colour_vision.farthest` to lie far from all before them for normal and
+colour-blind eyes, and ordered so that neighbouring classes differ most. Colours are RGBA in
+0…1; class 0, the background, is transparent in layers and grey in tables.
 """
 
 from __future__ import annotations
@@ -11,21 +11,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-import numpy as np
-import numpy.typing as npt
+from napari_unet_mic.gui.colour_vision import farthest
 
 RGBA = tuple[float, float, float, float]
 
 CLEAR: RGBA = (0.0, 0.0, 0.0, 0.0)
 BACKGROUND: RGBA = (0.55, 0.55, 0.55, 1.0)
 UNKNOWN: RGBA = (1.0, 1.0, 1.0, 1.0)
-OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
-
-# Linear RGB seen by a protanope and a deuteranope (Viénot, Brettel and Mollon 1999)
-_PROTAN = np.array([[0.1124, 0.8876, 0.0], [0.1124, 0.8876, 0.0], [0.0040, -0.0040, 1.0]])
-_DEUTAN = np.array([[0.2927, 0.7073, 0.0], [0.2927, 0.7073, 0.0], [-0.0223, 0.0223, 1.0]])
-_TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-_MOST_CHOSEN = 150
+MOST_APART = 5  # up to so many classes every pair looks different from every other
+_FEW = 25  # up to so many classes pairs take no class's colour
+_CHOSEN = bytes.fromhex(
+    "E69F00 56B4E9 009E73 F0E442 0072B2 D55E00 CC79A7 95FFD4 AA5540 6A80FF "
+    "EAEAAA BFEAFF D40095 AA9555 EAAABF 6A55FF BF4000 AABF80 55D4FF AA5580 "
+    "408055 AAFF80 EA80D4 EA6A80 BF2AD4 00EAD4 EA1555 6AAA95 8080BF 95D4AA "
+    "D4802A 9595FF 008095 6AD455 BF6A6A 559595 D4D480 D4402A 55BF95 BFD400 "
+    "BF40AA 009555 40AABF AA6A80 AAAA55 EA2A95 95D4EA FF8095 BF6AD4 6AFFEA "
+    "80BF2A 6A6AFF BF406A FFD4BF 2A6AD4 D46A40 80BFAA AAD495 956A2A FF55AA "
+    "95EAEA 80AA6A BF15AA 55D4BF FFAA55 BF556A AABFEA 00FFBF 55AA80 FFBFD4 "
+    "AAAAFF 6ABF6A 95BFD4 806A15 EAD46A 6A95BF D495EA AA6A40 FF95D4 AAEA95 "
+    "FFAAFF D40080 40D46A 4095EA EA95AA EAD4AA AA15EA BF806A EAEA6A FF15EA "
+    "AA6AAA EA6AD4 95FF95 EA1540 5580EA EABFAA 00802A AA55BF BFAA80 2AAA55 "
+    "FF80BF FF9540 0080BF FF2A80 40FF40 D49500 6A95AA AA40EA D4BF2A EA8080 "
+    "FF5515 408080 FF6ABF BF9540 55EA80 FF6A95 80802A AA802A 809540 0095D4 "
+    "95EAAA 806A40 AA6AFF 959515 D46A95 EAAA80 D4152A AA80FF FFEA95 D40055 "
+    "2AAAD4 80EA55 BF5555 8055D4 BFBF6A 2A9580 958055 FFD415 FF2ABF AA80EA "
+    "6ABF40 FF4095 80EABF EA0015 956AD4 FFEA55 D42A95 EA6AAA FFBF40 8055BF "
+)
 
 
 def class_colour(value: int) -> RGBA:
@@ -38,13 +49,22 @@ def class_colour(value: int) -> RGBA:
 def pair_colour(true_class: int, predicted_class: int, n_classes: int) -> RGBA:
     """Return the colour of voxels of one class that were taken for another.
 
-    Distinct for every off-diagonal cell of a K x K table, and (up to 11 classes) from the
-    class colours too; correct voxels have their class's colour.
+    Correct voxels have their class's colour. Up to `MOST_APART` classes all pairs look
+    different from each other and from the classes. With more classes there are not so many
+    colours that look different: then those of one row or one column of the table do, and a
+    pair and its reverse; all others differ in brightness at least.
     """
     if true_class == predicted_class:
         return class_colour(true_class)
-    rank = true_class * (n_classes - 1) + predicted_class - (predicted_class > true_class)
-    return _nth(n_classes + rank)
+    if n_classes <= MOST_APART:
+        rank = true_class * (n_classes - 1) + predicted_class - (predicted_class > true_class)
+        return _pairs(n_classes)[rank]
+    n_colours = _prime_above(n_classes + 2)
+    base = _nth(
+        (n_classes - 1 if n_classes <= _FEW else 0) + (2 * true_class + predicted_class) % n_colours
+    )
+    shade = 1.0 - 0.05 * true_class / n_classes
+    return base[0] * shade, base[1] * shade, base[2] * shade, 1.0
 
 
 def layer_colours(values: Iterable[int]) -> dict[int | None, RGBA]:
@@ -59,15 +79,26 @@ def hexadecimal(colour: RGBA) -> str:
     return "#" + "".join(f"{round(255 * part):02x}" for part in colour[:3])
 
 
+@cache
+def _pairs(n_classes: int) -> tuple[RGBA, ...]:
+    """Return the colours of the off-diagonal cells, row by row, far from the classes' too."""
+    classes = [class_colour(value)[:3] for value in range(1, n_classes)]
+    chosen = farthest(classes, n_classes * (n_classes - 1))
+    return tuple((float(red), float(green), float(blue), 1.0) for red, green, blue in chosen)
+
+
+def _prime_above(least: int) -> int:
+    """Return a prime that is not below: sums of rows and columns then meet no two alike."""
+    while any(least % divisor == 0 for divisor in range(2, int(least**0.5) + 1)):
+        least += 1
+    return least
+
+
 def _nth(index: int) -> RGBA:
     """Return colour `index` of the endless list: chosen ones first, then a spiral of hues."""
-    if index < len(OKABE_ITO):
-        text = OKABE_ITO[index]
-        red, green, blue = (int(text[i : i + 2], 16) / 255 for i in (1, 3, 5))
-        return red, green, blue, 1.0
-    if index < _MOST_CHOSEN:
-        red, green, blue = _chosen()[index]
-        return float(red), float(green), float(blue), 1.0
+    if 3 * index < len(_CHOSEN):
+        red, green, blue = _CHOSEN[3 * index : 3 * index + 3]
+        return red / 255, green / 255, blue / 255, 1.0
     turn = index * 0.618033988749895
     lightness = 0.45 + 0.5 * ((index * 0.7548776662466927) % 1.0)
     saturation = 0.45 + 0.5 * ((index * 0.5698402909980532) % 1.0)
@@ -86,47 +117,3 @@ def _from_hsv(hue: float, saturation: float, value: float) -> RGBA:
         4: (rising, low, value),
     }.get(int(sextant), (value, low, falling))
     return red, green, blue, 1.0
-
-
-@cache
-def _chosen() -> npt.NDArray[np.float64]:
-    """Return the first colours of the list, (n, 3) RGB, farthest from each other in turn."""
-    start = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in OKABE_ITO])
-    steps = np.linspace(0.0, 1.0, 13)
-    grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
-    lightness = _seen(grid)[:, 0]
-    grid = grid[(lightness > 38) & (lightness < 92) & (np.ptp(grid, axis=1) > 0.2)]
-    candidates = _seen(grid)
-    far = np.min([_distance(candidates, one) for one in _seen(start)], axis=0)
-    chosen = list(start)
-    while len(chosen) < _MOST_CHOSEN:
-        best = int(np.argmax(far))
-        chosen.append(grid[best])
-        far = np.minimum(far, _distance(candidates, candidates[best]))
-    return np.array(chosen)
-
-
-def _distance(
-    colours: npt.NDArray[np.float64], one: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Smallest CIELAB distance over the three kinds of eyes; `colours` is (n, 9)."""
-    difference = (colours - one).reshape(-1, 3, 3)
-    distance = np.linalg.norm(difference, axis=2)
-    # the colour-blind keep a third of the weight, or lightness alone would decide
-    return np.asarray(np.minimum(distance[:, 0], 1.5 * distance[:, 1:].min(axis=1)))
-
-
-def _seen(rgb: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """CIELAB as seen by normal, protanopic and deuteranopic eyes, (n, 9)."""
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return np.concatenate(
-        [_lab(linear), _lab(linear @ _PROTAN.T), _lab(linear @ _DEUTAN.T)], axis=1
-    )
-
-
-def _lab(linear: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    xyz = np.clip(linear, 0, 1) @ _TO_XYZ.T / np.array([0.9505, 1.0, 1.089])
-    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
-    return np.stack(
-        [116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1
-    )
