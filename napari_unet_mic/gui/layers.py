@@ -1,4 +1,4 @@
-"""The only module that touches napari layers: cases in, layers out, the view to any voxel.
+"""The layers of a case: made, told apart, compared; and the view to any voxel.
 
 A layer of ours shows `Display.view` of a volume's array: painting writes through into the
 array, scale and translate are positive millimetres along (Superior, Posterior, Left). What
@@ -17,9 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
+from psygnal import Signal
 
 from napari_unet_mic.data.volume import Display, Volume, display_of
 from napari_unet_mic.gui.colours import CLEAR, RGBA, layer_colours
+from napari_unet_mic.gui.windows import CT_RANGE, CT_WINDOW, window_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -29,20 +31,21 @@ LayerTuple = tuple[Array, dict[str, Any], str]
 KEY = "unet_mic"
 EDITED = "unet_mic_edited"
 ERRORS = "errors"
-CT_WINDOW = (-160.0, 240.0)  # abdomen: level 40, width 400
+HELPER = "helper"  # repeats another layer: never offered, never saved
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
     """What a layer of ours shows; kept in its metadata."""
 
-    role: str  # "image", "reference", "prediction", "labels" or "errors"
+    role: str  # "image", "reference", "prediction", "labels", "errors" or "helper"
     case: str = ""
     volume: Volume | None = None
     display: Display | None = None
     classes: Mapping[int, str] = field(default_factory=dict)
     channel: int = 0
     ignore: int | None = None  # the value whose voxels are in no table
+    channel_name: str = ""
 
 
 # ---- layer tuples (any thread) ---------------------------------------------------------
@@ -57,7 +60,9 @@ def image_tuples(
         many = volume.n_channels > 1
         label = channel_names[channel] if channel < len(channel_names) else f"channel {channel}"
         parts = [case or (volume.file.name if volume.file else "image"), label if many else ""]
-        options = _placed(display, Source("image", case, volume, display, channel=channel))
+        options = _placed(
+            display, Source("image", case, volume, display, channel=channel, channel_name=label)
+        )
         options["name"] = " ".join(part for part in (parts[0], parts[1] or "image") if part)
         options["contrast_limits"] = window_of(array, label)
         options["colormap"] = "gray"
@@ -94,20 +99,6 @@ def class_colormap(values: Any) -> DirectLabelColormap:
     return DirectLabelColormap(color_dict=layer_colours(values))
 
 
-def window_of(array: Array, channel_name: str = "") -> tuple[float, float]:
-    """Return contrast limits: the abdomen window for CT, else the 1st to 99.8th percentile."""
-    steps = tuple(slice(None, None, max(1, size // 48)) for size in array.shape)
-    sample = np.asarray(array[steps], dtype=np.float64)
-    sample = sample[np.isfinite(sample)]
-    if sample.size == 0:
-        return 0.0, 1.0
-    low, high = (float(v) for v in np.percentile(sample, [1.0, 99.8]))
-    is_ct = "ct" in channel_name.lower().split() or (sample.min() <= -500 and high > 0)
-    if is_ct and low < CT_WINDOW[1] and high > CT_WINDOW[0]:
-        return CT_WINDOW
-    return (low, high) if high > low else (low, low + 1.0)
-
-
 def _placed(display: Display, source: Source) -> dict[str, Any]:
     return {
         "scale": display.scale,
@@ -129,6 +120,25 @@ def labels_layers(viewer: Viewer) -> list[Labels]:
     """Return the labels layers that can be compared, top one first (never the errors layer)."""
     found = [layer for layer in viewer.layers if isinstance(layer, Labels)]
     return [layer for layer in reversed(found) if role_of(layer) != ERRORS]
+
+
+def is_input(layer: Layer) -> bool:
+    """Return whether a layer is an image that somebody opened (not a repeated one)."""
+    return isinstance(layer, Image) and role_of(layer) != HELPER
+
+
+def shown_image(viewer: Viewer, like: Layer) -> Image | None:
+    """Return the image that lies under a layer: visible ones first, then of the same case."""
+    source = source_of(like)
+    case = source.case if source else ""
+    found = [layer for layer in reversed(viewer.layers) if is_input(layer)]
+    found = [layer for layer in found if layer.ndim == like.ndim]
+
+    def rank(image: Layer) -> tuple[bool, bool]:
+        its = source_of(image)
+        return bool(case) and (its is None or its.case != case), not image.visible
+
+    return min(found, key=rank, default=None)
 
 
 def role_of(layer: Layer) -> str:
@@ -185,7 +195,7 @@ def add(viewer: Viewer, tuples: Sequence[LayerTuple]) -> list[Layer]:
         elif isinstance(layer, Image):
             low, high = layer.contrast_limits
             span = high - low
-            wide = (-1024.0, 3071.0) if (low, high) == CT_WINDOW else (low - span, high + 2 * span)
+            wide = CT_RANGE if (low, high) == CT_WINDOW else (low - span, high + 2 * span)
             layer.contrast_limits_range = wide
     return added
 
@@ -237,8 +247,11 @@ def show_case(viewer: Viewer, tuples: Sequence[LayerTuple]) -> list[str]:
 
 def show_pair(reference: Labels, prediction: Labels) -> None:
     """Draw the reference as a contour over the filled prediction."""
-    reference.contour, reference.opacity, reference.visible = 1, 1.0, True
-    prediction.contour, prediction.opacity, prediction.visible = 0, 0.5, True
+    reference.contour, reference.opacity = 1, 1.0
+    prediction.contour, prediction.opacity = 0, 0.5
+    for layer in (reference, prediction):
+        if not layer.visible:  # or napari would take the tool out of the person's hand
+            layer.visible = True
 
 
 # ---- the errors layer ------------------------------------------------------------------
@@ -298,6 +311,15 @@ def hide_errors(viewer: Viewer) -> None:
 
 
 # ---- the view --------------------------------------------------------------------------
+class _Arrivals:
+    """Tells who follows the view (the crosshair) where it was sent: viewer, world position."""
+
+    went = Signal(object, object)
+
+
+ARRIVALS = _Arrivals()
+
+
 def go_to(
     viewer: Viewer,
     layer: Layer,
@@ -330,6 +352,7 @@ def go_to_world(viewer: Viewer, world: npt.NDArray[np.float64], *, center: bool 
     viewer.dims.set_point([axis + offset for axis in hidden], [float(world[a]) for a in hidden])
     if center:
         viewer.scene.camera.center = tuple(float(world[a]) for a in _displayed(viewer, n))
+        ARRIVALS.went.emit(viewer, world)
 
 
 def _displayed(viewer: Viewer, n: int) -> list[int]:

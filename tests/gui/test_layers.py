@@ -94,13 +94,6 @@ def test_a_channel_becomes_a_layer() -> None:
     assert [options["visible"] for _, options, _ in made] == [False, True]
 
 
-def test_ct_opens_in_the_abdomen_window() -> None:
-    ct = np.linspace(-1000, 1000, 64).reshape(4, 4, 4)
-    assert layers.window_of(ct) == layers.CT_WINDOW
-    assert layers.window_of(np.zeros((2, 2, 2))) == (0.0, 1.0)
-    assert layers.window_of(np.full((2, 2, 2), np.nan)) == (0.0, 1.0)
-
-
 def test_showing_another_case_keeps_edited_labels(viewer: Any) -> None:
     def tuples(case: str) -> list[layers.LayerTuple]:
         labels = Volume.from_array(np.zeros((3, 4, 5), np.uint8))
