@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari.layers import Image
 from qtpy.QtCore import QTimer
 
 from napari_unet_mic.errors import UNetMicError
@@ -69,7 +68,7 @@ class PredictionLists:
         found = []
         for layer in viewer_layers:
             source = layers.source_of(layer)
-            if isinstance(layer, Image) and not (case and source and source.case == case):
+            if layers.is_input(layer) and not (case and source and source.case == case):
                 found.append(layer.name)
         selected = getattr(getattr(viewer_layers, "selection", None), "active", None)
         first = selected.name if selected is not None else None
