@@ -38,14 +38,16 @@ from napari_unet_mic.gui.refusal import Refusal
 from napari_unet_mic.gui.state import Comparison, Surfaces
 from napari_unet_mic.gui.table_copies import FORMS, Form, together
 from napari_unet_mic.gui.tables import TableModel, TableView, thousands
+from napari_unet_mic.gui.view_bar import ViewBar
 
 if TYPE_CHECKING:
     from napari_unet_mic.gui.app import App
 
 NOTHING_CHOSEN = "Choose two labels layers"
 THIS_CASE, ALL_CASES, REFUSED = range(3)
-WIDE = 720  # pixels: narrower than this the header's lines stand above each other
-ROOMY = 940  # pixels: narrower than this the layers' names need the message's place
+WIDE = 900  # pixels: narrower than this the header's lines stand above each other
+TWO_LINES = 580  # pixels: narrower than this there are three of them
+ROOMY = 1120  # pixels: narrower than this the layers' names need the message's place
 
 
 class InspectorPanel(QWidget):
@@ -106,7 +108,16 @@ class InspectorPanel(QWidget):
         self.header = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self.header.setSpacing(5)
         self.header.addWidget(self._left, 1)
-        self.header.addLayout(buttons_line)
+        self.view_bar = ViewBar(
+            self._app,
+            self.chosen,
+            lambda: self._select_rows(None, None),
+            lambda: self.mistakes.clear(),
+        )
+        self.controls = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self.controls.addWidget(self.view_bar)
+        self.controls.addLayout(buttons_line)
+        self.header.addLayout(self.controls)
         classes, confusion = self._build_classes(), self._build_confusion()
         self.parts = Parts(
             [
@@ -185,9 +196,10 @@ class InspectorPanel(QWidget):
         """Put the header into one line where there is room."""
         super().resizeEvent(event)
         flow = QBoxLayout.Direction
-        wide = event.size().width() >= WIDE
-        self.header.setDirection(flow.LeftToRight if wide else flow.TopToBottom)
-        self.message.setVisible(not WIDE <= event.size().width() < ROOMY)
+        width = event.size().width()
+        for line, enough in ((self.header, WIDE), (self.controls, TWO_LINES)):
+            line.setDirection(flow.LeftToRight if width >= enough else flow.TopToBottom)
+        self.message.setVisible(not WIDE <= width < ROOMY)
 
     def _on_scope_chosen(self, index: int) -> None:
         if index == ALL_CASES:
