@@ -308,7 +308,8 @@ class App:
         for ticket in [*self._working, *self._newest.values()]:
             ticket.stale = True
         for callback in self.on_close:
-            callback()
+            with contextlib.suppress(RuntimeError):  # Qt may have deleted it with the window
+                callback()
         for panel in self._panels.values():
             with contextlib.suppress(RuntimeError):  # most went with the window
                 if panel.parent() is None:
