@@ -60,6 +60,18 @@ def progress_bar(what: str) -> Callable[[int, int], None]:
     return progress
 
 
+def stage_bars(what: str) -> Callable[[str, int, int], None]:
+    """Return a ``progress(stage, done, total)`` that draws one bar after the other."""
+    bars: dict[str, Callable[[int, int], None]] = {}
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage not in bars:
+            bars[stage] = progress_bar(f"{what}: {stage}")
+        bars[stage](done, total)
+
+    return progress
+
+
 def say(sentence: str) -> None:
     """Tell the person something that is not a result (stderr)."""
     print(sentence, file=sys.stderr)
@@ -71,8 +83,16 @@ def as_json(record: object) -> None:
 
 
 def check(options: argparse.Namespace) -> int:
-    """``unet-mic check``: findings about a dataset."""
-    raise NotYet("unet-mic check (dataset checks and leakage)")
+    """``unet-mic check``: findings about a dataset; 3 when one of them is an error."""
+    from napari_unet_mic.data.integrity import check_dataset
+    from napari_unet_mic.reporting.check_text import check_text
+
+    found = check_dataset(options.dataset, progress=stage_bars("check"))
+    if options.json:
+        as_json(found.to_json())
+    else:
+        print(check_text(found, every=options.all))
+    return 3 if found.has_errors else 0
 
 
 def report(options: argparse.Namespace) -> int:

@@ -63,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     one.add_argument("dataset", metavar="DATASET", type=Path, help=DATASET_HELP)
     one.add_argument("--patients", metavar="FILE", type=Path, help="which case is which patient")
     one.add_argument("--json", action="store_true", help="print the findings as JSON")
+    one.add_argument("--all", action="store_true", help="print more than ten of one kind")
 
     one = command("fingerprint", "shapes, spacings and intensities of the training cases")
     one.add_argument("dataset", metavar="DATASET", type=Path, help=DATASET_HELP)
