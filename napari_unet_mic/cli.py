@@ -84,14 +84,21 @@ def as_json(record: object) -> None:
 
 def check(options: argparse.Namespace) -> int:
     """``unet-mic check``: findings about a dataset; 3 when one of them is an error."""
-    from napari_unet_mic.data.integrity import check_dataset
+    from napari_unet_mic.data.integrity import Question, check_dataset
+    from napari_unet_mic.data.patients import choose_patients
+    from napari_unet_mic.data.split_check import write_grouped_splits
     from napari_unet_mic.reporting.check_text import check_text
 
-    found = check_dataset(options.dataset, progress=stage_bars("check"))
+    patients = choose_patients(options.dataset, options.patients, options.patient_pattern)
+    question = Question(patients, options.splits, leaks=not options.no_leaks)
+    found = check_dataset(options.dataset, question, progress=stage_bars("check"))
     if options.json:
         as_json(found.to_json())
     else:
         print(check_text(found, every=options.all))
+    if options.grouped_splits:
+        write_grouped_splits(options.grouped_splits, found.dataset, found.splits, found.groups)
+        say(f"{options.grouped_splits}: folds that keep a patient's cases together")
     return 3 if found.has_errors else 0
 
 
@@ -224,10 +231,10 @@ def train(options: argparse.Namespace) -> int:
         device=options.device,
         seed=options.seed,
         splits=str(options.splits) if options.splits else None,
+        patients=str(options.patients) if options.patients else None,
+        patient_pattern=options.patient_pattern,
         test=tuple(options.test) if options.test else None,
     )
-    if options.patients:
-        raise NotYet("--patients (folds grouped by patient)")
     return train_here(settings, report=say)
 
 

@@ -57,8 +57,8 @@ def raster_of(channel: Array, grid: Grid, cell_mm: float) -> NDArray[np.float16]
         block = np.ascontiguousarray(view[k : k + planes], dtype=np.float32)
         if not np.isfinite(block.sum(dtype=np.float64)):
             block = _finite(block)
-        flat[k : k + planes] = _along(y, _along(x, block, 2), 1)
-    whole = _along(z, flat, 0)
+        flat[k : k + planes] = along(y, along(x, block, 2), 1)
+    whole = along(z, flat, 0)
     low, high = np.percentile(whole, (0.5, 99.5))
     if not high > low:
         return np.zeros(whole.shape, dtype=np.float16)
@@ -96,7 +96,7 @@ def resized(raster: Array, shape: Sequence[int]) -> Floats:
     """Average (or interpolate) a raster into another number of cells along each axis."""
     out = np.asarray(raster, dtype=np.float32)
     for axis, cells in enumerate(shape):
-        out = _along(_averaging(out.shape[axis], cells / out.shape[axis], cells), out, axis)
+        out = along(_averaging(out.shape[axis], cells / out.shape[axis], cells), out, axis)
     return out
 
 
@@ -130,7 +130,7 @@ def detail(raster: Array, *, reach: float) -> Floats:
 def smoothed(values: Floats, sigma: float) -> Floats:
     """Return values under a Gaussian of `sigma` cells; at the border it is cut and renormed."""
     for axis in range(values.ndim):
-        values = _along(_gaussian(values.shape[axis], sigma), values, axis)
+        values = along(_gaussian(values.shape[axis], sigma), values, axis)
     return values
 
 
@@ -142,7 +142,7 @@ def _gaussian(n: int, sigma: float) -> Floats:
     return normed
 
 
-def _along(matrix: Floats, values: Floats, axis: int) -> Floats:
+def along(matrix: Floats, values: Floats, axis: int) -> Floats:
     """Multiply one axis of a volume by a matrix.
 
     As many small products: BLAS keeps those in one thread. One product of middling size would
@@ -164,3 +164,12 @@ def unit(values: Floats) -> Floats:
     length = np.sqrt(np.einsum("...i,...i->...", centred, centred))[..., None]
     rows: Floats = centred / np.maximum(length, np.float32(1e-9))
     return rows
+
+
+def correlations(rows: Floats, one: Floats) -> Floats:
+    """Return the correlation of each row (m, n) with one (1, n), all made by `unit`.
+
+    By einsum, which stays in its thread (see `along`).
+    """
+    products: Floats = np.einsum("mn,n->m", rows, one[0])
+    return products

@@ -41,6 +41,7 @@ class ChannelFacts:
     digest: str
     quantiles: tuple[float, ...]
     step: float | None
+    is_constant: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +94,8 @@ def _check_channel(
                 found("not-finite", case=case, file=opened.path, expected="finite numbers", got=got)
             )
     sample = _sample(channel)
-    if sample.size and sample[0] == sample[-1] and _is_constant(channel):
+    is_constant = bool(sample.size and sample[0] == sample[-1]) and _is_constant(channel)
+    if is_constant:
         got = f"{what}{channel.flat[0]:g} everywhere"
         expected = "an image with more than one value"
         findings.append(
@@ -101,7 +103,10 @@ def _check_channel(
         )
     quantiles = np.percentile(sample, QUANTILES) if sample.size else np.zeros(len(QUANTILES))
     facts = ChannelFacts(
-        digest_of(channel), tuple(float(q) for q in quantiles), intensity_step(sample)
+        digest_of(channel),
+        tuple(float(q) for q in quantiles),
+        intensity_step(sample),
+        is_constant,
     )
     return facts, findings
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+from threadpoolctl import threadpool_limits
 
 from ..errors import Cancelled
 from .cohort import compare_cases
@@ -23,6 +25,17 @@ from .examine import Declaration, Examined, examine_headers, examine_voxels
 from .findings import Finding, in_order
 from .fingerprints import choose_cell_mm
 from .inventory import Inventory, take_inventory
+from .leakage import Leak, find_leaks, leak_findings
+from .lesion_statistics import (
+    CaseClass,
+    case_statistics,
+    class_statistics,
+    small_lesion_findings,
+)
+from .patients import Patients
+from .sides import Sides
+from .split_check import FoldChange, fold_changes, load_splits, patient_findings
+from .splits import Splits
 
 Progress = Callable[[str, int, int], None]
 """``progress(stage, done, total)``; the stages are headers, files, pairs."""
@@ -35,42 +48,94 @@ _BYTES_AT_ONCE = 2_000_000_000
 _COPIES = 3  # packed, as stored, scaled
 
 
+@dataclass(frozen=True)
+class Question:
+    """What to check beside the files.
+
+    Attributes
+    ----------
+    patients
+        Who is who; without them only suspicions are reported.
+    splits_file
+        The folds to judge; without it those in the dataset's folder, else nnU-Net's.
+    leaks
+        Whether to compare all images with each other.
+    """
+
+    patients: Patients | None = None
+    splits_file: Path | None = None
+    leaks: bool = True
+
+
 @dataclass(frozen=True, eq=False)
 class Check:
     """What the check of a dataset found.
 
     Attributes
     ----------
-    dataset
-        As far as it could be made out; in the order of `cases`.
     findings
         Gravest first.
+    leaks
+        The pairs behind the findings about leakage; `cell_mm` is their rasters' cell.
+    splits, splits_source
+        The folds that were judged, and where they come from.
+    groups
+        Cases of one patient together: as told, else as suspected.
+    changes
+        What grouping by patient changes in the folds.
     """
 
     dataset: Dataset
     cases: tuple[Examined, ...]
     findings: tuple[Finding, ...]
+    leaks: tuple[Leak, ...] = ()
+    cell_mm: float = 1.0
+    splits: Splits = field(default_factory=list)
+    splits_source: str = ""
+    patients: Patients | None = None
+    groups: tuple[tuple[str, ...], ...] = ()
+    changes: tuple[FoldChange, ...] = ()
 
     @property
     def has_errors(self) -> bool:
         """Whether any finding is an error."""
         return any(finding.severity == "error" for finding in self.findings)
 
+    @property
+    def statistics(self) -> list[CaseClass]:
+        """Volumes and lesions of every class in every labelled case."""
+        return case_statistics(self.cases, self.dataset.classes)
+
     def to_json(self) -> dict[str, Any]:
         """Return what `unet-mic check --json` prints."""
+        rows = self.statistics
         return {
             "findings": [finding.to_json() for finding in self.findings],
             "cases": len(self.cases),
+            "splits": {
+                "source": self.splits_source,
+                "patients": self.patients.source if self.patients else "suspected",
+                "folds": [change.to_json() for change in self.changes],
+            },
+            "statistics": [s.to_json() for s in class_statistics(rows, self.dataset.classes)],
+            "case_statistics": [row.to_json() for row in rows],
         }
 
 
 def check_dataset(
     path: str | Path,
+    question: Question = Question(),
     *,
     progress: Progress = lambda stage, done, total: None,
     should_stop: ShouldStop = lambda: False,
+    held_out: Iterable[str] = (),
 ) -> Check:
     """Check a dataset.
+
+    Parameters
+    ----------
+    held_out
+        Cases that are held out for the test beside those the dataset itself holds out.
 
     Raises
     ------
@@ -80,12 +145,65 @@ def check_dataset(
         `should_stop` said so.
     """
     inventory = take_inventory(path)
-    dataset, declared = inventory.dataset, declaration_of(inventory)
-    with _quiet_nibabel():
-        cases = examine_cases(dataset, declared, progress=progress, should_stop=should_stop)
-    findings = [*inventory.findings, *(f for case in cases for f in case.findings)]
+    dataset = inventory.dataset.with_test(held_out)
+    declared = declaration_of(inventory)
+    with _quiet_nibabel(), threadpool_limits(limits=1, user_api="blas"):
+        cases, cell_mm = examine_cases(
+            dataset, declared, progress=progress, should_stop=should_stop
+        )
+        leaks: list[Leak] = []
+        if question.leaks:
+            leaks = find_leaks(
+                cases,
+                progress=lambda done, total: progress("pairs", done, total),
+                should_stop=should_stop,
+            )
+    splits, source, findings = load_splits(dataset, question.splits_file)
+    sides = Sides(dataset, splits)
+    findings += [*inventory.findings, *(f for case in cases for f in case.findings)]
     findings += compare_cases(cases, declared.classes)
-    return Check(dataset, tuple(cases), tuple(in_order(findings)))
+    rows = case_statistics(cases, dataset.classes)
+    findings += small_lesion_findings(class_statistics(rows, dataset.classes))
+    patients = question.patients
+    if patients is not None:
+        findings += patient_findings(dataset, patients, sides)
+        leaks = [leak for leak in leaks if not _is_answered(leak, patients)]
+    findings += leak_findings(leaks, cases, sides, cell_mm)
+    groups = _groups(dataset, patients, leaks)
+    return Check(
+        dataset=dataset,
+        cases=tuple(cases),
+        findings=tuple(in_order(findings)),
+        leaks=tuple(leaks),
+        cell_mm=cell_mm,
+        splits=splits,
+        splits_source=source,
+        patients=patients,
+        groups=tuple(groups),
+        changes=tuple(fold_changes(dataset, splits, groups) if splits else ()),
+    )
+
+
+def _is_answered(leak: Leak, patients: Patients) -> bool:
+    """Return whether a suspicion is settled, since somebody said whose both scans are."""
+    known = patients.patient(leak.first), patients.patient(leak.second)
+    return leak.kind == "same-patient-suspected" and None not in known
+
+
+def _groups(
+    dataset: Dataset, patients: Patients | None, leaks: Iterable[Leak]
+) -> list[tuple[str, ...]]:
+    """Join the cases of one patient, and cases that share an image; the others stand alone."""
+    names = [case.name for case in dataset.cases]
+    told = patients.groups(names) if patients is not None else [(name,) for name in names]
+    of = {name: number for number, group in enumerate(told) for name in group}
+    for leak in leaks:
+        one, other = of[leak.first], of[leak.second]
+        of = {name: one if number == other else number for name, number in of.items()}
+    joined: dict[int, list[str]] = {}
+    for name in names:
+        joined.setdefault(of[name], []).append(name)
+    return sorted(tuple(sorted(group)) for group in joined.values())
 
 
 def declaration_of(inventory: Inventory) -> Declaration:
@@ -100,8 +218,8 @@ def declaration_of(inventory: Inventory) -> Declaration:
 
 def examine_cases(
     dataset: Dataset, declared: Declaration, *, progress: Progress, should_stop: ShouldStop
-) -> list[Examined]:
-    """Examine every case: all headers, then all voxels."""
+) -> tuple[list[Examined], float]:
+    """Examine every case, all headers, then all voxels; also return the rasters' cell in mm."""
     headers = _in_threads(
         lambda case: examine_headers(case, declared),
         dataset.cases,
@@ -110,13 +228,14 @@ def examine_cases(
         should_stop,
     )
     cell_mm = choose_cell_mm([h.grid for h in headers if h.image_files and h.grid])
-    return _in_threads(
+    cases = _in_threads(
         lambda one: examine_voxels(one, declared, cell_mm),
         headers,
         _workers(max((one.n_bytes for one in headers), default=0)),
         lambda done, total: progress("files", done, total),
         should_stop,
     )
+    return cases, cell_mm
 
 
 def _workers(n_bytes: int) -> int:
