@@ -72,6 +72,12 @@ def stage_bars(what: str) -> Callable[[str, int, int], None]:
     return progress
 
 
+def progress_line(stage: str, done: int, total: int) -> None:
+    """Print how far the work is as one line of JSON on stderr."""
+    line = json.dumps({"stage": stage, "done": done, "total": total})
+    print(line, file=sys.stderr, flush=True)
+
+
 def say(sentence: str) -> None:
     """Tell the person something that is not a result (stderr)."""
     print(sentence, file=sys.stderr)
@@ -91,7 +97,8 @@ def check(options: argparse.Namespace) -> int:
 
     patients = choose_patients(options.dataset, options.patients, options.patient_pattern)
     question = Question(patients, options.splits, leaks=not options.no_leaks)
-    found = check_dataset(options.dataset, question, progress=stage_bars("check"))
+    progress = progress_line if options.progress == "lines" else stage_bars("check")
+    found = check_dataset(options.dataset, question, progress=progress, held_out=options.test)
     if options.json:
         as_json(found.to_json())
     else:

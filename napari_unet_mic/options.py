@@ -74,6 +74,19 @@ def build_parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--json", action="store_true", help="print the findings as JSON")
     one.add_argument("--all", action="store_true", help="print more than ten of one kind")
+    one.add_argument(
+        "--test",
+        metavar="CASE",
+        nargs="+",
+        default=(),
+        help="cases held out for the test beside those that the dataset holds out",
+    )
+    one.add_argument(
+        "--progress",
+        choices=("bar", "lines"),
+        default="bar",
+        help="on stderr: a bar, or lines of JSON (what the Dataset panel reads)",
+    )
 
     one = command("fingerprint", "shapes, spacings and intensities of the training cases")
     one.add_argument("dataset", metavar="DATASET", type=Path, help=DATASET_HELP)

@@ -115,6 +115,7 @@ class Check:
             "splits": {
                 "source": self.splits_source,
                 "patients": self.patients.source if self.patients else "suspected",
+                "groups": [list(group) for group in self.groups if len(group) > 1],
                 "folds": [change.to_json() for change in self.changes],
             },
             "statistics": [s.to_json() for s in class_statistics(rows, self.dataset.classes)],

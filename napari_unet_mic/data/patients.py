@@ -25,6 +25,7 @@ from .inventory import take_inventory
 from .layout import ENDINGS
 
 PATIENTS_FILE = "patients.json"
+_FEWEST = 5
 
 _CASE_WORDS = ("case", "cases", "name", "file", "image", "case_id", "id", "scan")
 _PATIENT_WORDS = ("patient", "patient_id", "patientid", "subject", "participant_id", "person")
@@ -236,8 +237,8 @@ def _expression(pattern: str) -> re.Pattern[str]:
 def suggested_patterns(names: Sequence[str]) -> list[str]:
     """Return patterns under which some of these names would share a patient, likely ones first.
 
-    A pattern is suggested when it fits every name, and at least two names, but not all, then
-    have one patient.
+    A pattern is suggested when it fits every name, and then names at least five patients and
+    one with several cases.
     """
     if not names:
         return []
@@ -251,6 +252,6 @@ def suggested_patterns(names: Sequence[str]) -> list[str]:
     fitting = []
     for pattern in tries:
         patients = patients_by_pattern(names, pattern).of_case
-        if len(patients) == len(names) and 1 < len(set(patients.values())) < len(names):
+        if len(patients) == len(names) and _FEWEST <= len(set(patients.values())) < len(names):
             fitting.append(pattern)
     return fitting

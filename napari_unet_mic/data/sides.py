@@ -84,5 +84,5 @@ class Sides:
     def with_partner_in_training(self, fold: int, groups: Collection[Collection[str]]) -> list[str]:
         """Return the validation cases of a fold that have a case of their group in training."""
         train, validation = self._folds[fold]
-        touched = [set(group) for group in groups if set(group) & train]
-        return sorted(name for name in validation if any(name in group for group in touched))
+        partners = {name for group in groups if not train.isdisjoint(group) for name in group}
+        return sorted(validation & partners)

@@ -99,8 +99,9 @@ def test_a_pattern_needs_one_patient(pattern: str) -> None:
 
 
 def test_patterns_are_suggested() -> None:
-    assert suggested_patterns(["sub-1_a", "sub-1_b", "sub-2_a"])[0] == "sub-{patient}_*"
-    assert suggested_patterns(["hip_1", "hip_2", "hip_5"]) == ["hip_{pair}"]
+    visits = [f"sub-{n}_{visit}" for n in range(5) for visit in "ab"]
+    assert suggested_patterns(visits)[0] == "sub-{patient}_*"
+    assert suggested_patterns([f"hip_{n}" for n in range(10)]) == ["hip_{pair}"]
     assert suggested_patterns(["a", "b"]) == []
     assert suggested_patterns([]) == []
 
