@@ -60,6 +60,24 @@ def progress_bar(what: str) -> Callable[[int, int], None]:
     return progress
 
 
+def stage_bars(what: str) -> Callable[[str, int, int], None]:
+    """Return a ``progress(stage, done, total)`` that draws one bar after the other."""
+    bars: dict[str, Callable[[int, int], None]] = {}
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage not in bars:
+            bars[stage] = progress_bar(f"{what}: {stage}")
+        bars[stage](done, total)
+
+    return progress
+
+
+def progress_line(stage: str, done: int, total: int) -> None:
+    """Print how far the work is as one line of JSON on stderr."""
+    line = json.dumps({"stage": stage, "done": done, "total": total})
+    print(line, file=sys.stderr, flush=True)
+
+
 def say(sentence: str) -> None:
     """Tell the person something that is not a result (stderr)."""
     print(sentence, file=sys.stderr)
@@ -71,8 +89,24 @@ def as_json(record: object) -> None:
 
 
 def check(options: argparse.Namespace) -> int:
-    """``unet-mic check``: findings about a dataset."""
-    raise NotYet("unet-mic check (dataset checks and leakage)")
+    """``unet-mic check``: findings about a dataset; 3 when one of them is an error."""
+    from napari_unet_mic.data.integrity import Question, check_dataset
+    from napari_unet_mic.data.patients import choose_patients
+    from napari_unet_mic.data.split_check import write_grouped_splits
+    from napari_unet_mic.reporting.check_text import check_text
+
+    patients = choose_patients(options.dataset, options.patients, options.patient_pattern)
+    question = Question(patients, options.splits, leaks=not options.no_leaks)
+    progress = progress_line if options.progress == "lines" else stage_bars("check")
+    found = check_dataset(options.dataset, question, progress=progress, held_out=options.test)
+    if options.json:
+        as_json(found.to_json())
+    else:
+        print(check_text(found, every=options.all))
+    if options.grouped_splits:
+        write_grouped_splits(options.grouped_splits, found.dataset, found.splits, found.groups)
+        say(f"{options.grouped_splits}: folds that keep a patient's cases together")
+    return 3 if found.has_errors else 0
 
 
 def report(options: argparse.Namespace) -> int:
@@ -204,10 +238,10 @@ def train(options: argparse.Namespace) -> int:
         device=options.device,
         seed=options.seed,
         splits=str(options.splits) if options.splits else None,
+        patients=str(options.patients) if options.patients else None,
+        patient_pattern=options.patient_pattern,
         test=tuple(options.test) if options.test else None,
     )
-    if options.patients:
-        raise NotYet("--patients (folds grouped by patient)")
     return train_here(settings, report=say)
 
 

@@ -61,8 +61,32 @@ def build_parser() -> argparse.ArgumentParser:
 
     one = command("check", "findings about a dataset and its splits")
     one.add_argument("dataset", metavar="DATASET", type=Path, help=DATASET_HELP)
-    one.add_argument("--patients", metavar="FILE", type=Path, help="which case is which patient")
+    _patient_options(one)
+    one.add_argument("--splits", metavar="FILE", type=Path, help="a splits_final.json to judge")
+    one.add_argument(
+        "--grouped-splits",
+        metavar="FILE",
+        type=Path,
+        help="write folds that keep a patient's cases together, as a splits_final.json",
+    )
+    one.add_argument(
+        "--no-leaks", action="store_true", help="do not compare all images with each other"
+    )
     one.add_argument("--json", action="store_true", help="print the findings as JSON")
+    one.add_argument("--all", action="store_true", help="print more than ten of one kind")
+    one.add_argument(
+        "--test",
+        metavar="CASE",
+        nargs="+",
+        default=(),
+        help="cases held out for the test beside those that the dataset holds out",
+    )
+    one.add_argument(
+        "--progress",
+        choices=("bar", "lines"),
+        default="bar",
+        help="on stderr: a bar, or lines of JSON (what the Dataset panel reads)",
+    )
 
     one = command("fingerprint", "shapes, spacings and intensities of the training cases")
     one.add_argument("dataset", metavar="DATASET", type=Path, help=DATASET_HELP)
@@ -89,6 +113,21 @@ def build_parser() -> argparse.ArgumentParser:
     one.add_argument("--json", action="store_true", help="print it as JSON")
     commands.add_parser("worker", description="the prediction process that the panels start")
     return parser
+
+
+def _patient_options(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--patients",
+        metavar="FILE",
+        type=Path,
+        help="which case is which patient: JSON {case: patient} or CSV case,patient",
+    )
+    one.add_argument(
+        "--patient-pattern",
+        metavar="PATTERN",
+        help="read patients out of case names, such as 'sub-{patient}_*'; {pair} is a number of "
+        "which 2k-1 and 2k are one patient",
+    )
 
 
 def _planner_options(one: argparse.ArgumentParser) -> None:
@@ -157,7 +196,7 @@ def _add_train(command: AddCommand) -> None:
         nargs="+",
         help="cases (or one file listing them) held out of fingerprint, plan and folds",
     )
-    one.add_argument("--patients", metavar="FILE", type=Path, help="which case is which patient")
+    _patient_options(one)
 
     one = command("resume", "go on with a run from its last checkpoint")
     one.add_argument("run_folder", metavar="RUN_FOLDER", type=Path, help="W/runs/RUN")

@@ -61,19 +61,19 @@ def read_declared(file: Path) -> Declared:
             got=f"a JSON {type(content).__name__}",
             advice="is this the right file?",
         )
-    classes, ignore_value = _classes(file, content.get("labels"))
+    classes, ignore_value = read_classes(file, content.get("labels"))
     return Declared(
         file=file,
         name=str(content.get("name") or file.absolute().parent.name),
-        channel_names=_channels(file, content.get("channel_names", content.get("modality"))),
+        channel_names=read_channels(file, content.get("channel_names", content.get("modality"))),
         classes=classes,
         ignore_value=ignore_value,
-        file_ending=_file_ending(file, content),
+        file_ending=read_file_ending(file, content),
         content=content,
     )
 
 
-def _classes(file: Path, labels: object) -> tuple[dict[int, str], int | None]:
+def read_classes(file: Path, labels: object) -> tuple[dict[int, str], int | None]:
     """Read labels as ``{"0": name}`` (Decathlon) or ``{name: 0}`` (nnU-Net)."""
     if not isinstance(labels, dict) or not labels:
         raise BadDataset(
@@ -130,7 +130,8 @@ def _class(file: Path, key: str, value: object) -> tuple[int, str]:
     )
 
 
-def _channels(file: Path, channels: object) -> tuple[str, ...]:
+def read_channels(file: Path, channels: object) -> tuple[str, ...]:
+    """Read `channel_names` (nnU-Net) or `modality` (Decathlon), in order."""
     named: list[str] = []
     if isinstance(channels, list):
         named = [str(name) for name in channels]
@@ -151,10 +152,11 @@ def _channels(file: Path, channels: object) -> tuple[str, ...]:
     return tuple(named)
 
 
-def _file_ending(file: Path, content: dict[str, Any]) -> str:
+def read_file_ending(file: Path, content: dict[str, Any]) -> str:
+    """Read `file_ending`; Decathlon has none, so its listed images tell."""
     ending = content.get("file_ending")
     if ending is None:
-        entries = _entries(content, "training")
+        entries = entries_of(content, "training")
         images = [entry.get("image") if isinstance(entry, dict) else entry for entry in entries]
         plain = [str(image).endswith(".nii") for image in images]
         return ".nii" if plain and all(plain) else ".nii.gz"
@@ -185,30 +187,34 @@ def find_cases(folder: Path, declared: Declared) -> list[Found]:
     content = declared.content
     if isinstance(content.get("dataset"), dict):
         table = content["dataset"].items()
-        training = _unhidden(_tabled(folder, declared, name, entry) for name, entry in table)
-        return training + _scanned(folder, declared, test=True)
-    if not _entries(content, "training"):
-        return _scanned(folder, declared, test=False) + _scanned(folder, declared, test=True)
+        training = _unhidden(tabled_case(folder, declared, name, entry) for name, entry in table)
+        return training + scanned_cases(folder, declared, test=True)
+    if not entries_of(content, "training"):
+        return scanned_cases(folder, declared, test=False) + scanned_cases(
+            folder, declared, test=True
+        )
     training = _unhidden(
-        _listed(folder, declared, entry) for entry in _entries(content, "training")
+        listed_case(folder, declared, entry) for entry in entries_of(content, "training")
     )
-    test = {case.name: case for case in _scanned(folder, declared, test=True)}
-    for case in _unhidden(_listed(folder, declared, e) for e in _entries(content, "test")):
+    test = {case.name: case for case in scanned_cases(folder, declared, test=True)}
+    for case in _unhidden(listed_case(folder, declared, e) for e in entries_of(content, "test")):
         if case.label is not None or case.images[0].parent.is_dir():
             test.setdefault(case.name, replace(case, in_test_folder=True))
     return training + list(test.values())
 
 
-def _entries(content: dict[str, Any], key: str) -> list[Any]:
+def entries_of(content: dict[str, Any], key: str) -> list[Any]:
+    """Return a list of dataset.json, empty when it is not there."""
     entries = content.get(key)
     return entries if isinstance(entries, list) else []
 
 
 def _unhidden(cases: Iterable[Found]) -> list[Found]:
-    return [case for case in cases if not _hidden(case.name)]
+    return [case for case in cases if not is_hidden(case.name)]
 
 
-def _hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Return whether a file or case is passed over for its name."""
     return name.startswith((".", "_"))
 
 
@@ -227,7 +233,7 @@ def _stem(declared: Declared, name: str) -> str:
     )
 
 
-def _listed(folder: Path, declared: Declared, entry: object) -> Found:
+def listed_case(folder: Path, declared: Declared, entry: object) -> Found:
     """Read one entry of a Decathlon list: ``{image, label}``, or an image alone."""
     image: Any = entry.get("image") if isinstance(entry, dict) else entry
     label: Any = entry.get("label") if isinstance(entry, dict) else None
@@ -262,7 +268,7 @@ def _numbered(folder: Path, declared: Declared, name: str) -> list[Path]:
     return [folder / f"{name}_{c:04d}{declared.file_ending}" for c in range(n_channels)]
 
 
-def _tabled(folder: Path, declared: Declared, name: str, entry: object) -> Found:
+def tabled_case(folder: Path, declared: Declared, name: str, entry: object) -> Found:
     """Read one row of nnU-Net's ``dataset`` table: ``{images: [...], label: …}``."""
     images = entry.get("images") if isinstance(entry, dict) else None
     label = entry.get("label") if isinstance(entry, dict) else None
@@ -282,7 +288,7 @@ def _inside(folder: Path, entry: str) -> Path:
     return folder / Path(entry.replace("\\", "/"))
 
 
-def _scanned(folder: Path, declared: Declared, *, test: bool) -> list[Found]:
+def scanned_cases(folder: Path, declared: Declared, *, test: bool) -> list[Found]:
     """Find the cases that lie in imagesTr/labelsTr, or in imagesTs/labelsTs.
 
     ``<case>_0000.nii.gz`` are channel files; a name without channel number (or whose label
@@ -315,4 +321,4 @@ def _names(declared: Declared, folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     names = (file.name for file in folder.iterdir())
-    return sorted(n for n in names if n.endswith(declared.file_ending) and not _hidden(n))
+    return sorted(n for n in names if n.endswith(declared.file_ending) and not is_hidden(n))

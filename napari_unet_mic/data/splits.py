@@ -1,12 +1,13 @@
 """Folds: which training cases a network learns from and which validate it.
 
-In come case names, out come five folds, exactly nnU-Net's; ``splits_final.json`` is
-nnU-Net's own file. The held-out test set never enters here.
+In come case names, out come five folds, exactly nnU-Net's, or folds that keep a patient's
+cases together; ``splits_final.json`` is nnU-Net's own file. The held-out test set never
+enters here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -62,6 +63,60 @@ def five_folds(names: Sequence[str]) -> Splits:
             }
         )
     return folds
+
+
+def grouped_folds(
+    names: Sequence[str], groups: Iterable[Sequence[str]], base: Splits | None = None
+) -> Splits:
+    """Return five folds in which the cases of one group stay together.
+
+    Parameters
+    ----------
+    names
+        The training cases; those of no group stand alone, and groups may name others.
+    base
+        The folds to stay near to; nnU-Net's five when left out.
+
+    Raises
+    ------
+    BadInput
+        When there are fewer than five groups.
+
+    Notes
+    -----
+    Every group goes to the fold in which most of its cases validate in `base`, unless that
+    would make the fold larger than a fifth of the cases, rounded up; then to the emptiest.
+    Large groups choose first. So the folds are the same at every call, nearly of one size,
+    and as near to nnU-Net's as grouping allows: without groups they are nnU-Net's.
+    """
+    wanted = set(names)
+    together = [sorted(wanted & set(group)) for group in groups]
+    grouped = {name for group in together for name in group}
+    together = [group for group in together if group] + [[n] for n in sorted(wanted - grouped)]
+    if len(together) < N_FOLDS:
+        raise BadInput(
+            "folds",
+            expected=f"training cases of at least {N_FOLDS} patients",
+            got=f"{len(together)}",
+            advice="only `--fold all` is possible (train and validate on every case)",
+        )
+    before = base if base is not None else five_folds(names)
+    home = {name: k for k, fold in enumerate(before) for name in fold["val"] if name in wanted}
+    n_folds = len(before)
+    room = -(-len(wanted) // n_folds)
+    held: list[list[str]] = [[] for _ in range(n_folds)]
+    for group in sorted(together, key=lambda group: (-len(group), group)):
+        votes = [sum(home.get(name) == k for name in group) for k in range(n_folds)]
+        fitting = [k for k in range(n_folds) if len(held[k]) + len(group) <= room]
+        if fitting and max(votes[k] for k in fitting) > 0:
+            chosen = max(fitting, key=lambda k: (votes[k], -len(held[k]), -k))
+        else:
+            chosen = min(range(n_folds), key=lambda k: (len(held[k]), k))
+        held[chosen] += group
+    return [
+        {"train": sorted(wanted - set(validation)), "val": sorted(validation)}
+        for validation in held
+    ]
 
 
 def read_splits(file: str | Path) -> Splits:

@@ -164,6 +164,11 @@ class Workspace:
         """The names of the held-out cases."""
         return self.folder / "test_cases.json"
 
+    @property
+    def patients_file(self) -> Path:
+        """Who is who, when somebody said so: folds keep a patient's cases together."""
+        return self.folder / "patients.json"
+
     def preprocessed(self, configuration: str) -> Path:
         """Return the folder of a configuration's preprocessed cases."""
         return self.folder / "preprocessed" / configuration

@@ -15,21 +15,23 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QListWidget,
     QPushButton,
     QSizePolicy,
+    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_unet_mic.data.dataset import Case, Dataset, load_case, open_dataset
+from napari_unet_mic.data.dataset import Case, Dataset, open_dataset
 from napari_unet_mic.data.splits import Splits, five_folds, read_splits
 from napari_unet_mic.errors import UNetMicError
 from napari_unet_mic.gui import layers
+from napari_unet_mic.gui.case_reading import read_case
+from napari_unet_mic.gui.check_control import CheckControl
 from napari_unet_mic.gui.colours import class_colour
 from napari_unet_mic.gui.controls import CommandButton, MessageLine
 from napari_unet_mic.gui.dataset_survey import CaseFacts, survey
-from napari_unet_mic.gui.forms import ElidedLabel, explained, guard_wheel, short_combo
+from napari_unet_mic.gui.forms import ElidedLabel, explained, guard_wheel, scrolled, short_combo
 from napari_unet_mic.gui.inspector_tables import millilitres
 from napari_unet_mic.gui.state import OpenCase
 from napari_unet_mic.gui.tables import TableModel, TableView
@@ -38,11 +40,16 @@ if TYPE_CHECKING:
     from napari_unet_mic.gui.app import App
 
 FIXED = ("case", "split", "shape", "spacing mm")
+TABS_TIPS = (
+    "What is wrong or odd about the dataset, gravest first",
+    "Cases that share an image, or look like one patient, side by side",
+    "Volumes of the classes and sizes of the lesions, training against test",
+)
 HOLD_OUT = ("as in folder", "one case in ten", "one case in five", "the selected cases")
 
 
 class DatasetPanel(QWidget):
-    """Path, findings, table of cases, test set and folds."""
+    """Path, check, cases and what was found about them, patients, test set and folds."""
 
     def __init__(self, app: App) -> None:
         super().__init__()
@@ -74,16 +81,6 @@ class DatasetPanel(QWidget):
         browse = explained(QPushButton("Open…"), "Choose the folder of a dataset")
         browse.clicked.connect(self._on_browse)
         self.summary = ElidedLabel("No dataset is open")
-        self.findings_button = explained(
-            QPushButton(), "What is wrong with the dataset's files; click to see the list"
-        )
-        self.findings_button.setVisible(False)
-        self.findings_button.clicked.connect(self._on_findings_clicked)
-        self.findings = QListWidget()
-        self.findings.setWordWrap(True)
-        self.findings.setMaximumHeight(110)
-        self.findings.setVisible(False)
-        self.findings.itemClicked.connect(self._on_finding_clicked)
         self.filter = explained(QLineEdit(), "Show only cases with this text in any column")
         self.filter.setPlaceholderText("filter cases")
         self.filter.setClearButtonEnabled(True)
@@ -112,18 +109,37 @@ class DatasetPanel(QWidget):
         guard_wheel(self.test_box)
         self.test_box.activated.connect(self._on_test_set_chosen)
         self.folds_label = ElidedLabel()
+        self.check = CheckControl(
+            self._app, self.path.text, self._open_named, self._on_workspace_changed
+        )
+        self.check.titles_changed = self._show_titles
         self._lay_out(browse)
 
     def _lay_out(self, browse: QPushButton) -> None:
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         command = CommandButton(self.command, self._app.say)
+        cases = QWidget()
+        in_cases = QVBoxLayout(cases)
+        in_cases.setContentsMargins(0, 2, 0, 0)
+        in_cases.setSpacing(3)
+        in_cases.addWidget(self.filter)
+        in_cases.addWidget(self.table, 1)
+        self.tabs = QTabWidget()
+        self.tabs.addTab(cases, "Cases")
+        for (title, view), tip in zip(self.check.views, TABS_TIPS, strict=True):
+            self.tabs.setTabToolTip(self.tabs.addTab(scrolled(view), title), tip)
         lines: list[list[tuple[QWidget, int]]] = [
             [(self.path, 1), (browse, 0)],
-            [(self.summary, 1)],
-            [(self.findings_button, 0), (self.filter, 1), (command, 0)],
-            [(self.findings, 1)],
-            [(self.table, 1)],
-            [(QLabel("Test set"), 0), (self.test_box, 2), (self.folds_label, 3)],
+            [(self.summary, 1), (command, 0)],
+            [(self.check.bar, 1)],
+            [(self.tabs, 1)],
+            [(self.check.patients, 1)],
+            [
+                (QLabel("Test set"), 0),
+                (self.test_box, 2),
+                (self.folds_label, 2),
+                (self.check.patients.group, 0),
+            ],
             [(MessageLine(self._app.state), 1)],
         ]
         layout = QVBoxLayout(self)
@@ -133,7 +149,7 @@ class DatasetPanel(QWidget):
             line = QHBoxLayout()
             for widget, stretch in widgets:
                 line.addWidget(widget, stretch)
-            layout.addLayout(line, int(widgets[0][0] is self.table))
+            layout.addLayout(line, int(widgets[0][0] is self.tabs))
 
     # ---- opening a dataset -----------------------------------------------------------
     def open(self, path: str | Path) -> None:
@@ -142,6 +158,7 @@ class DatasetPanel(QWidget):
             self._app.in_thread(
                 open_dataset,
                 str(path).strip(),
+                check_files=False,
                 topic="dataset",
                 busy=f"Opening {path}",
                 on_done=self._on_opened,
@@ -159,8 +176,11 @@ class DatasetPanel(QWidget):
         self._app.state.dataset = dataset
         self._app.say("")
 
-    def _on_workspace_changed(self, workspace: Any) -> None:
+    def _on_workspace_changed(self, workspace: Any = None) -> None:
         self._on_dataset_changed(self._app.state.dataset)
+        workspace = self._app.state.workspace
+        if workspace is not None and workspace.patients_file.is_file():
+            self.check.patients.choose_file(workspace.patients_file)
 
     def _on_dataset_changed(self, dataset: Dataset | None) -> None:
         if dataset is None:
@@ -173,7 +193,8 @@ class DatasetPanel(QWidget):
         self._shown = dataset
         self.path.setText(str(dataset.folder))
         self._show_summary(dataset)
-        self._show_folds(dataset)
+        splits = self._show_folds(dataset)
+        self.check.set_dataset(dataset, splits, other=not same_folder)
         self._fill_table()
         if not same_folder:
             self._start_survey(dataset)
@@ -185,14 +206,14 @@ class DatasetPanel(QWidget):
         self.summary.set_whole(text)
         self.summary.setToolTip(text)
 
-    def _show_folds(self, dataset: Dataset) -> None:
+    def _show_folds(self, dataset: Dataset) -> Splits:
         self._fold_of, n_test = {}, len(dataset.test)
         try:
             splits = self._splits(dataset)
         except UNetMicError as error:
             self.folds_label.set_whole("folds: only “all”")
             self.folds_label.setToolTip(str(error))
-            return
+            return []
         for number, fold in enumerate(splits):
             self._fold_of.update(dict.fromkeys(fold["val"], number))
         held = f"{n_test} held out, " if n_test else ""
@@ -200,6 +221,7 @@ class DatasetPanel(QWidget):
         self.folds_label.setToolTip(
             f"{n_test} cases are held out; {len(dataset.training)} cases form {len(splits)} folds"
         )
+        return splits
 
     def _splits(self, dataset: Dataset) -> Splits:
         workspace = self._app.state.workspace
@@ -252,8 +274,7 @@ class DatasetPanel(QWidget):
         values = [value for value in dataset.classes if value]
         names = {case.name: row for row, case in enumerate(dataset.cases)}
         rows = sorted(names[name] for name in self._changed if name in names)
-        for row in rows:
-            self.model.replace_row(row, self._row(dataset.cases[row], values))
+        self.model.replace_rows({row: self._row(dataset.cases[row], values) for row in rows})
         self._changed.clear()
         if not self._fitted and len(self._facts) == len(dataset.cases):
             self._fitted = True
@@ -271,29 +292,34 @@ class DatasetPanel(QWidget):
         return facts.finding if facts and facts.finding else str(case.images[0])
 
     def _show_findings(self) -> None:
-        found = [(name, facts.finding) for name, facts in self._facts.items() if facts.finding]
-        self.findings_button.setVisible(bool(found))
-        self.findings_button.setText(f"⚠ {len(found)} finding{'s' * (len(found) != 1)}")
-        if self.findings.count() != len(found):
-            self.findings.clear()
-            self.findings.addItems([f"{name}: {finding}" for name, finding in found])
-        if not found:
-            self.findings.setVisible(False)
+        """Hand what the reading of the table met to the list of findings."""
+        dataset = self._shown
+        if dataset is None:
+            return
+        files = {case.name: str(case.label or case.images[0]) for case in dataset.cases}
+        met = [f for f in self._facts.values() if f.finding and f.name in files]
+        self.check.show_glance([(f.name, files[f.name], f.finding) for f in met])
 
-    def _on_findings_clicked(self) -> None:
-        self.findings.setVisible(not self.findings.isVisible())
-
-    def _on_finding_clicked(self, item: Any) -> None:
-        name = item.text().split(": ", 1)[0]
-        if self._shown is not None:
-            names = [case.name for case in self._shown.cases]
-            self.table.select_row(names.index(name))
-            self.open_case(name)
+    def _show_titles(self) -> None:
+        for place, (title, _) in enumerate(self.check.views):
+            self.tabs.setTabText(place + 1, title)
 
     # ---- opening a case --------------------------------------------------------------
     def _on_row_clicked(self, row: int, _: int) -> None:
         if self._shown is not None:
             self.open_case(self._shown.cases[row].name)
+
+    def _open_named(self, name: str) -> None:
+        """Open a case that a view of the check names, and show its row."""
+        if self._shown is None:
+            self._app.say("Open the dataset to see its cases")
+            return
+        names = [case.name for case in self._shown.cases]
+        if name not in names:
+            self._app.say(f"{name} is no case that can be opened")
+            return
+        self.table.select_row(names.index(name))
+        self.open_case(name)
 
     def open_case(self, name: str) -> None:
         """Show a case's image and reference in the viewer."""
@@ -301,7 +327,7 @@ class DatasetPanel(QWidget):
         if dataset is None:
             return
         self._app.in_thread(
-            _read_case,
+            read_case,
             dataset,
             dataset.case(name),
             topic="case",
@@ -309,14 +335,14 @@ class DatasetPanel(QWidget):
             on_done=self._on_case_read,
         )
 
-    def _on_case_read(self, answer: tuple[OpenCase, list[layers.LayerTuple]]) -> None:
-        case, tuples = answer
+    def _on_case_read(self, answer: tuple[OpenCase, list[layers.LayerTuple], str]) -> None:
+        case, tuples, wrong = answer
         kept = layers.show_case(self._app.viewer, tuples)
         self._app.state.case = case
         self._app.say(
             f"{', '.join(kept)} has changes that are not saved, so it stays (hidden)"
             if kept
-            else ""
+            else wrong
         )
 
     # ---- test set --------------------------------------------------------------------
@@ -349,21 +375,4 @@ class DatasetPanel(QWidget):
 
     def command(self) -> str:
         """Return the shell command that checks this dataset."""
-        return f"unet-mic check {shlex.quote(self.path.text() or 'DATASET')}"
-
-
-def _read_case(dataset: Dataset, case: Case) -> tuple[OpenCase, list[layers.LayerTuple]]:
-    """Read a case and prepare its layers; runs in a thread."""
-    image, reference = load_case(dataset, case)
-    tuples = layers.image_tuples(image, case=case.name, channel_names=dataset.channel_names)
-    if reference is not None:
-        tuples.append(
-            layers.labels_tuple(
-                reference,
-                name=f"{case.name} reference",
-                role="reference",
-                case=case.name,
-                classes=dataset.classes,
-            )
-        )
-    return OpenCase(case, image, reference), tuples
+        return shlex.join(["unet-mic", "check", *self.check.words()])

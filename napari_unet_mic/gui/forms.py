@@ -159,6 +159,33 @@ class ErrorLine(QLabel):
         return self.text().removeprefix("⚠ ").replace("\u200b", "")
 
 
+class LongSentence(QScrollArea):
+    """A sentence of any length in the room of a few lines, scrolled where it is longer."""
+
+    def __init__(self, text: str, tip: str, lines: int = 4) -> None:
+        super().__init__()
+        self._label = QLabel(text)
+        self._label.setWordWrap(True)
+        self._label.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setToolTip(tip)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidgetResizable(True)
+        self.setWidget(self._label)
+        self.setFixedHeight(lines * (self.fontMetrics().lineSpacing() + 1) + 10)
+
+    @property
+    def sentence(self) -> str:
+        """What is shown."""
+        return self._label.text().replace("\u200b", "")
+
+    def show_sentence(self, text: str) -> None:
+        """Show a sentence from its start."""
+        self._label.setText(breakable(text))
+        self.verticalScrollBar().setValue(0)
+
+
 def breakable(text: str) -> str:
     """Allow a long path to be wrapped after its separators."""
     return text.replace("/", "/\u200b").replace("\\", "\\\u200b").replace("_", "_\u200b")

@@ -123,7 +123,7 @@ class LiveCurves(QWidget):
         """Take over the theme's text and background colour ("#rrggbb")."""
         self._theme = (text, background)
         for plot in self._plots.values():
-            _paint_theme(plot, text, background)
+            paint_theme(plot, text, background)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
         """Build the plots once somebody looks."""
@@ -138,9 +138,9 @@ class LiveCurves(QWidget):
             QTimer.singleShot(WAIT_FOR_IMPORT_MS, self._build_when_imported)
             return
         for column, (name, tip) in enumerate(_TOOLTIPS.items()):
-            plot = _new_plot()
+            plot = new_plot()
             plot.setToolTip(tip)
-            _paint_theme(plot, *self._theme)
+            paint_theme(plot, *self._theme)
             self._plots[name] = plot
             self._layout.addWidget(plot, 1, 2 * column, 1, 2 - column)
         self._plots["iou"].setYRange(0, 1, padding=0.03)
@@ -179,7 +179,8 @@ _TOOLTIPS = {
 }
 
 
-def _new_plot() -> Any:
+def new_plot() -> Any:
+    """Return an empty plot that leaves the bare wheel to the panel's scroll area."""
     import pyqtgraph
 
     class Plot(pyqtgraph.PlotWidget):
@@ -207,7 +208,8 @@ def _new_plot() -> Any:
     return plot
 
 
-def _paint_theme(plot: Any, text: str, background: str) -> None:
+def paint_theme(plot: Any, text: str, background: str) -> None:
+    """Give a plot the theme's text and background colour."""
     plot.setBackground(background)
     for side in ("left", "bottom"):
         axis = plot.getAxis(side)

@@ -6,7 +6,7 @@ Rows (or a data frame) and a few functions of (row, column) enter; Qt's roles le
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +98,14 @@ class TableModel(QAbstractTableModel):
         """Show other values in one row."""
         self.rows[row] = list(values)
         self.dataChanged.emit(self.index(row, 0), self.index(row, len(values) - 1))
+
+    def replace_rows(self, rows: Mapping[int, Sequence[Any]]) -> None:
+        """Show other values in some rows; views hear of it once."""
+        if rows:
+            for row, values in rows.items():
+                self.rows[row] = list(values)
+            last = self.index(max(rows), len(self.columns) - 1)
+            self.dataChanged.emit(self.index(min(rows), 0), last)
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
         """Rows of the table."""

@@ -15,7 +15,16 @@ from pathlib import Path
 
 from napari_unet_mic.data.dataset import Dataset, open_dataset, read_test_cases
 from napari_unet_mic.data.files import read_json
-from napari_unet_mic.data.splits import Fold, five_folds, fold_cases, read_splits, write_splits
+from napari_unet_mic.data.patients import Patients, choose_patients, read_patients
+from napari_unet_mic.data.sides import Sides
+from napari_unet_mic.data.splits import (
+    Fold,
+    five_folds,
+    fold_cases,
+    grouped_folds,
+    read_splits,
+    write_splits,
+)
 from napari_unet_mic.data.workspace import Workspace
 from napari_unet_mic.errors import BadInput, Cancelled, ChannelMismatch
 from napari_unet_mic.planning.fingerprint import Fingerprint, extract
@@ -62,7 +71,10 @@ def prepare(settings: RunSettings, emit: Emit, should_stop: ShouldStop) -> Mater
     dataset = workspace.dataset()
     names = [case.name for case in dataset.training]
     splits_file = Path(settings.splits) if settings.splits else workspace.splits_file
-    training, validation = _fold(settings.fold, splits_file, dataset, names)
+    patients = _patients(settings, dataset, workspace.patients_file)
+    training, validation = _fold(settings.fold, splits_file, dataset, names, patients)
+    if patients is not None and not workspace.patients_file.exists():
+        patients.write(workspace.patients_file)
     plan = make_plan(settings, workspace, dataset, emit, should_stop)
     configuration = plan.configuration(settings.configuration)
     check_channels(dataset, plan, configuration)
@@ -85,7 +97,8 @@ def check_settings(settings: RunSettings) -> None:
         dataset = dataset.with_test(_test_names(settings.test, dataset))
     names = [case.name for case in dataset.training]
     splits = settings.splits or Path(settings.workspace) / "splits_final.json"
-    _fold(settings.fold, Path(splits), dataset, names, write=False)
+    patients = _patients(settings, dataset, Path(settings.workspace) / "patients.json")
+    _fold(settings.fold, Path(splits), dataset, names, patients, write=False)
     if settings.plans:
         plan = read_plan(Path(settings.plans))
         check_channels(dataset, plan, plan.configuration(settings.configuration))
@@ -164,16 +177,76 @@ def _test_names(words: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
     return words
 
 
+def _patients(settings: RunSettings, dataset: Dataset, kept: Path) -> Patients | None:
+    """Return who is who: as the settings say, else the workspace, else the dataset's folder.
+
+    Raises
+    ------
+    BadInput
+        When a patient has cases in training and in the test set, or the workspace knows
+        other patients.
+    """
+    told = settings.patients is not None or settings.patient_pattern is not None
+    if not told and kept.is_file():
+        patients: Patients | None = read_patients(kept)
+    else:
+        file = Path(settings.patients) if settings.patients else None
+        patients = choose_patients(settings.dataset, file, settings.patient_pattern)
+    if patients is None:
+        return None
+    groups = patients.groups(case.name for case in dataset.cases)
+    if told and kept.is_file():
+        before = read_patients(kept).groups(case.name for case in dataset.cases)
+        if before != groups:
+            raise BadInput(
+                kept,
+                expected=f"the patients of {patients.source}",
+                got="others, and folds may have been made from them",
+                advice="use a new workspace folder",
+            )
+    sides = Sides(dataset, [])
+    for group in groups:
+        if sides.apart(group).test:
+            raise BadInput(
+                patients.source,
+                expected=f"the cases of patient {patients.patient(group[0])} all in the test set "
+                "or all in training",
+                got=", ".join(f"{name} ({sides.role(name)})" for name in group),
+                advice="hold all of them out with --test, or none",
+            )
+    return patients
+
+
 def _fold(
-    fold: int | str, splits_file: Path, dataset: Dataset, names: list[str], *, write: bool = True
+    fold: int | str,
+    splits_file: Path,
+    dataset: Dataset,
+    names: list[str],
+    patients: Patients | None = None,
+    *,
+    write: bool = True,
 ) -> tuple[list[str], list[str]]:
     wanted: Fold = "all" if isinstance(fold, str) else fold
     if wanted == "all":
         return fold_cases([], "all", names)
+    groups = [] if patients is None else patients.groups(names)
     there = splits_file.exists()
-    splits = read_splits(splits_file) if there else five_folds(names)
+    if there:
+        splits = read_splits(splits_file)
+    else:
+        splits = grouped_folds(names, groups) if patients is not None else five_folds(names)
     held = [case.name for case in dataset.test]
     cases = fold_cases(splits, wanted, names, held_out=held)
+    sides = Sides(dataset, [{"train": cases[0], "val": cases[1]}])
+    for group in groups:
+        if sides.apart(group).folds:
+            raise BadInput(
+                splits_file,
+                expected=f"the cases of one patient on one side of fold {wanted}",
+                got=f"{', '.join(group)} on both",
+                advice="write grouped folds with `unet-mic check --grouped-splits`, or use a new "
+                "workspace folder",
+            )
     if write and not there:
         write_splits(splits_file, splits)
     return cases

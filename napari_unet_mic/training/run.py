@@ -38,7 +38,8 @@ class RunSettings:
     """What the person asked for; the same words as the options of ``unet-mic train``.
 
     `test` names the held-out cases, or is one file that lists them; None keeps what the
-    workspace has. `plans`, `splits`: files to use instead of making them. `mirroring` is
+    workspace has. `plans`, `splits`: files to use instead of making them. `patients` (a file)
+    and `patient_pattern` say whose cases must stay on one side of the folds. `mirroring` is
     that of the validation at the end: None mirrors on a GPU and not on a CPU.
     `learning_rate` and `foreground_oversampling` default to nnU-Net's recipe, as does
     `augmentation` ("nnunet"; "none" takes plain patches). `checkpoint_minutes` bounds
@@ -60,6 +61,8 @@ class RunSettings:
     seed: int = 0
     start_from: str | None = None
     splits: str | None = None
+    patients: str | None = None
+    patient_pattern: str | None = None
     test: tuple[str, ...] | None = None
     mirroring: bool | None = None
     precision: str = "auto"
@@ -126,6 +129,7 @@ class RunSettings:
             plans=whole(self.plans),
             start_from=whole(self.start_from),
             splits=whole(self.splits),
+            patients=whole(self.patients),
             test=test,
         )
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
 from napari_unet_mic.data.dataset import open_dataset
 from napari_unet_mic.data.files import write_json
@@ -62,7 +64,7 @@ def test_the_panel(app: App, folder: Path, until: Callable[..., None]) -> None:
     assert "no such folder" in app.state.message
 
     panel.open(folder)
-    until(lambda: panel.findings_button.text() == "⚠ 1 finding")
+    until(lambda: panel.tabs.tabText(1) == "⚠ Findings (1)")
     assert app.state.dataset is not None
     model = panel.model
     assert list(model.frame.columns) == [
@@ -83,9 +85,11 @@ def test_the_panel(app: App, folder: Path, until: Callable[..., None]) -> None:
     assert [layer.name for layer in app.viewer.layers] == ["c2 image", "c2 reference"]
     assert app.viewer.layers["c2 reference"].features["class"].tolist()[1:] == ["liver", "cancer"]
 
-    panel.table.cell_clicked.emit(5, 0)  # its label lies on another grid
+    panel.table.cell_clicked.emit(5, 0)  # its label lies on another grid: the image alone
     until(lambda: "c5.nii.gz" in app.state.message)
-    assert app.state.case.name == "c2"
+    assert app.state.case.name == "c5"
+    assert app.state.case.reference is None
+    assert [layer.name for layer in app.viewer.layers] == ["c5 image"]
 
     panel.test_box.setCurrentIndex(3)
     panel.table.select_row(1)
@@ -93,4 +97,45 @@ def test_the_panel(app: App, folder: Path, until: Callable[..., None]) -> None:
     assert [case.name for case in app.state.dataset.test] == ["c1"]
     assert panel.folds_label.whole == "1 held out, 5 folds of 5"
     assert model.frame["split"].tolist().count("test") == 1
-    assert panel.command() == f"unet-mic check {folder}"
+    assert panel.command() == f"unet-mic check {folder} --test c1"
+
+
+def test_a_dataset_with_missing_files_opens(
+    app: App, folder: Path, until: Callable[..., None]
+) -> None:
+    (folder / "labelsTr" / "c1.nii.gz").unlink()
+    panel = app.show("dataset")
+    panel.open(folder)
+    until(lambda: panel.tabs.tabText(1) == "⚠ Findings (2)")
+    assert "no such file" in panel.check.findings.findings[0].message
+
+
+def test_a_click_on_a_finding_opens_its_case(
+    app: App, folder: Path, until: Callable[..., None]
+) -> None:
+    panel = app.show("dataset")
+    panel.open(folder)
+    until(lambda: app.state.dataset is not None)
+    QTest.mouseClick(panel.check.bar.button, Qt.MouseButton.LeftButton)
+    assert panel.check.bar.running
+    until(lambda: panel.check.report is not None)
+    assert not panel.check.bar.running
+    assert panel.check.bar.headline.whole.startswith("1 error,")
+    kinds = [f.kind for f in panel.check.findings.findings]
+    assert kinds[0] == "grid-mismatch"
+    panel.tabs.setCurrentIndex(1)
+    panel.check.findings.table.cell_clicked.emit(0, 1)
+    until(lambda: app.state.case is not None)
+    assert app.state.case.name == "c5"
+    assert "export it again on that grid" in panel.check.findings.sentence.sentence
+    until(lambda: panel.table.current_row() == 5)
+
+
+def test_a_check_of_what_cannot_be_checked_is_a_sentence(
+    app: App, tmp_path: Path, until: Callable[..., None]
+) -> None:
+    panel = app.show("dataset")
+    panel.path.setText(str(tmp_path / "nowhere"))
+    panel.check.check()
+    until(lambda: not panel.check.bar.running)
+    assert "no such folder" in app.state.message

@@ -73,5 +73,10 @@ def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def eight_blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_blobs(tmp_path_factory.mktemp("blobs") / "Task98_Blobs", n_cases=8)
+
+
+@pytest.fixture(scope="session")
 def blobs_plan(blobs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_plan(blobs, tmp_path_factory.mktemp("plan") / "plans.json")

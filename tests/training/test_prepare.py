@@ -61,6 +61,41 @@ def test_test_cases_from_a_file(blobs: Path, tmp_path: Path) -> None:
     assert [case.name for case in workspace.dataset().test] == ["blob_0", "blob_5"]
 
 
+def test_folds_keep_a_patient_together(eight_blobs: Path, tmp_path: Path) -> None:
+    told = {"blob_0": "ann", "blob_1": "ann", "blob_2": "bob", "blob_7": "bob"}
+    write_json(tmp_path / "who.json", told)
+    settings = asked(eight_blobs, tmp_path / "w", patients=str(tmp_path / "who.json"))
+    for fold in range(5):
+        made = prepare(dataclasses.replace(settings, fold=fold), [].append, never)
+        validating = {told[name] for name in made.validation if name in told}
+        assert not validating & {told[name] for name in made.training if name in told}
+    assert read_json(tmp_path / "w" / "patients.json") == told
+    prepare(asked(eight_blobs, tmp_path / "w"), [].append, never)  # the workspace knows them
+
+    write_json(tmp_path / "others.json", {"blob_0": "ann", "blob_5": "ann"})
+    others = asked(eight_blobs, tmp_path / "w", patients=str(tmp_path / "others.json"))
+    with pytest.raises(BadInput, match="use a new workspace folder"):
+        prepare(others, [].append, never)
+
+
+def test_folds_made_without_patients_are_refused(eight_blobs: Path, tmp_path: Path) -> None:
+    prepare(asked(eight_blobs, tmp_path / "w"), [].append, never)
+    fold = read_json(tmp_path / "w" / "splits_final.json")[0]
+    write_json(tmp_path / "who.json", {fold["val"][0]: "ann", fold["train"][0]: "ann"})
+    settings = asked(eight_blobs, tmp_path / "w", patients=str(tmp_path / "who.json"))
+    with pytest.raises(BadInput, match="on one side of fold 0"):
+        prepare(settings, [].append, never)
+    assert not (tmp_path / "w" / "patients.json").exists()
+
+
+def test_a_patient_in_training_and_test_is_refused(blobs: Path, tmp_path: Path) -> None:
+    write_json(tmp_path / "who.json", {"blob_5": "ann", "blob_1": "ann"})
+    settings = asked(blobs, tmp_path / "w", patients=str(tmp_path / "who.json"))
+    with pytest.raises(BadInput, match=r"blob_1 \(train\), blob_5 \(test\)"):
+        train_here(settings, report=lambda _: None)
+    assert not (tmp_path / "w").exists()
+
+
 def test_a_plan_for_other_channels_is_refused(
     blobs: Path, blobs_plan: Path, tmp_path: Path
 ) -> None:
