@@ -32,6 +32,7 @@ LINKED = (
     "translate",
 )
 GAP = 4  # pixels between the columns
+NAME_SIZE = 7  # points: some thirty letters fit above a column of a small screen
 
 
 class SideBySide:
@@ -71,6 +72,7 @@ class SideBySide:
             if role_of(layer) != ERRORS:
                 change(layer, "visible", layer in mine)
             change(layer.name_overlay, "position", "top_center")  # below the letter there
+            change(layer.name_overlay, "font_size", NAME_SIZE)
             change(layer.name_overlay, "visible", layer in mine)
         for labels in self._maps:
             change(labels, "contour", 0)

@@ -17,31 +17,32 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 ASPECTS = ("visible", "opacity", "blending", "contour", "rendering")
+NAME_ASPECTS = ("visible", "position", "font_size")
 
 
 @dataclass(frozen=True)
 class LayerLook:
-    """How one layer is drawn: those of `ASPECTS` that it has; whether and where its name is."""
+    """How one layer is drawn: those of `ASPECTS` that it has; and those its name has."""
 
     layer: weakref.ref[Layer]
     aspects: tuple[tuple[str, Any], ...]
-    named: bool
-    name_position: str
+    of_name: tuple[tuple[str, Any], ...]
 
     @classmethod
     def of(cls, layer: Layer) -> LayerLook:
         """Record a layer."""
         aspects = tuple((name, getattr(layer, name)) for name in ASPECTS if hasattr(layer, name))
-        name = layer.name_overlay
-        return cls(weakref.ref(layer), aspects, name.visible, str(name.position))
+        overlay = layer.name_overlay
+        of_name = tuple((name, getattr(overlay, name)) for name in NAME_ASPECTS)
+        return cls(weakref.ref(layer), aspects, of_name)
 
     def put_back(self, layer: Layer, *, stay_hidden: bool = False) -> None:
         """Draw the layer as it was."""
         for name, value in self.aspects:
             if not (stay_hidden and name == "visible" and not layer.visible):
                 change(layer, name, value)
-        change(layer.name_overlay, "visible", self.named)
-        change(layer.name_overlay, "position", self.name_position)
+        for name, value in self.of_name:
+            change(layer.name_overlay, name, value)
 
 
 @dataclass(frozen=True)
