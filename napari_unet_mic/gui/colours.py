@@ -19,7 +19,7 @@ CLEAR: RGBA = (0.0, 0.0, 0.0, 0.0)
 BACKGROUND: RGBA = (0.55, 0.55, 0.55, 1.0)
 UNKNOWN: RGBA = (1.0, 1.0, 1.0, 1.0)
 MOST_APART = 5  # up to so many classes every pair looks different from every other
-_FEW = 25  # up to so many classes pairs take no class's colour
+_FEW = 48  # up to so many classes pairs take no class's colour
 _CHOSEN = bytes.fromhex(
     "E69F00 56B4E9 009E73 F0E442 0072B2 D55E00 CC79A7 95FFD4 AA5540 6A80FF "
     "EAEAAA BFEAFF D40095 AA9555 EAAABF 6A55FF BF4000 AABF80 55D4FF AA5580 "

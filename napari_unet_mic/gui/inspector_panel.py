@@ -156,7 +156,7 @@ class InspectorPanel(QWidget):
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Stay usable in a narrow dock and a low one."""
-        return QSize(240, 150)
+        return QSize(240, 100)  # in 3-D napari's controls leave no more on a small screen
 
     def _combo(self, words: str, option: str) -> QComboBox:
         box = explained(short_combo(QComboBox(), 12), words, f"unet-mic evaluate {option}")

@@ -57,7 +57,7 @@ class ViewModes(QObject):
         self._columns: SideBySide | None = None
         self._images: list[Image] = []
         self._next_image: Image | None = None
-        self._errors_asked = self._acting = False
+        self._errors_asked = self._errors_due = self._acting = False
         self._waits = 0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -72,6 +72,7 @@ class ViewModes(QObject):
         viewer.dims.events.ndisplay.connect(self._on_something_changed)
         for chosen in ("reference_layer", "prediction_layer"):
             getattr(self._app.state.events, chosen).connect(self._on_something_changed)
+        self._app.state.events.comparison.connect(self._on_compared)
         self._app.on_close.append(self._stop)
 
     # ---- what the person asks for ------------------------------------------------------
@@ -133,7 +134,7 @@ class ViewModes(QObject):
             self._columns = None
         errors = layers.errors_layer(viewer)
         if self._errors_asked:
-            self._errors_asked = False
+            self._errors_asked = self._errors_due = False
             self._clear_errors()
             if errors is not None and self._before and not self._before.knows(errors):
                 viewer.layers.remove(errors)
@@ -159,6 +160,7 @@ class ViewModes(QObject):
         errors = layers.errors_layer(viewer)
         if errors is None or not errors.visible:
             self._errors_asked = True
+            self._errors_due = self._app.state.comparison is None
             self._show_all_errors()
         show_only(viewer, [subject.image] if subject.image is not None else [])
 
@@ -179,6 +181,12 @@ class ViewModes(QObject):
         if self.mode and not self._acting:
             self._waits = 0
             self._timer.start(0)
+
+    def _on_compared(self, comparison: Any) -> None:
+        """Light up the errors of a pair that was still being counted."""
+        if self.mode == ERRORS_ONLY and self._errors_due and comparison is not None:
+            self._errors_due = False
+            self._show_all_errors()
 
     def _on_image_switched(self, event: Any) -> None:
         image = event.source

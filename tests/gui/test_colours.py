@@ -52,7 +52,7 @@ def test_pairs_and_classes_look_different_to_all_eyes(
     assert min(apart.values()) > colour_blind
 
 
-@pytest.mark.parametrize("n_classes", [6, 11, 25])
+@pytest.mark.parametrize("n_classes", [6, 11, 26])
 def test_with_many_classes_those_of_a_row_or_column_look_different(n_classes: int) -> None:
     def colour(true: int, predicted: int) -> colours.RGBA:
         return colours.pair_colour(true, predicted, n_classes)
@@ -91,6 +91,12 @@ def test_no_colour_is_lost_in_a_grey_image() -> None:
 def test_a_thousand_classes_have_colours() -> None:
     shown = {colours.class_colour(value) for value in range(1, 1001)}
     assert len(shown) == 1000
+
+
+def test_pairs_take_no_class_colour_up_to_48_classes() -> None:
+    for n_classes in (3, 6, 26, 48):
+        classes = {colours.class_colour(value) for value in range(1, n_classes)}
+        assert classes.isdisjoint(colours.pair_colour(*p, n_classes) for p in pairs_of(n_classes))
 
 
 def test_layers_show_no_background() -> None:

@@ -85,8 +85,8 @@ def test_errors_only_lights_all_errors_and_forgets_them(
 ) -> None:
     panel = app.panel("inspector")
     click(bar, ERRORS_ONLY)
+    until(lambda: layers.errors_layer(app.viewer) is not None)
     errors = layers.errors_layer(app.viewer)
-    assert errors is not None
     wrong = np.asarray(app.viewer.layers["a reference"].data) != np.asarray(
         app.viewer.layers["a prediction"].data
     )
@@ -96,7 +96,7 @@ def test_errors_only_lights_all_errors_and_forgets_them(
     assert panel.mistakes.cell is None
     # a cell that was chosen before stays chosen
     panel.confusion_view.cell_clicked.emit(2, 1)
-    until(lambda: bool(panel.mistakes.regions))
+    until(lambda: layers.errors_layer(app.viewer) is not None)
     click(bar, ERRORS_ONLY)
     assert panel.mistakes.cell == (2, 1)
     click(bar, ERRORS_ONLY)
@@ -118,6 +118,9 @@ def test_the_next_case_is_viewed_the_same_way_and_compared(
           and bar.modes._subject.reference.name == "b reference")  # fmt: skip
     assert bar.modes.mode == mode
     assert bar.buttons[mode].isChecked()
+    if mode == ERRORS_ONLY:  # lit up as soon as they are counted
+        until(lambda: layers.errors_layer(app.viewer) is not None)
+        until(lambda: layers.errors_layer(app.viewer).visible)
     chosen = [layer.name for layer in app.panel("inspector").chosen()]
     assert chosen == ["b reference", "b prediction"]
     click(bar, mode)
