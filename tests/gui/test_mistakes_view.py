@@ -49,6 +49,7 @@ def test_a_cell_lights_up_and_n_walks_it_by_size(
 ) -> None:
     view = chosen(panel, until, 0, 1)
     assert [one.voxels for one in view.regions] == [27, 8, 1, 100]
+    until(lambda: layers.errors_layer(app.viewer) is not None)
     errors = layers.errors_layer(app.viewer)
     wrong = app.viewer.layers["reference"].data != app.viewer.layers["prediction"].data
     lit = np.asarray(errors.colormap.map(errors.data))[..., 3] > 0
