@@ -18,7 +18,9 @@ from napari_unet_mic.options import build_parser
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
+    from napari_unet_mic.data.integrity import Check
     from napari_unet_mic.planning.plan import Plan
 
 
@@ -99,14 +101,33 @@ def check(options: argparse.Namespace) -> int:
     question = Question(patients, options.splits, leaks=not options.no_leaks)
     progress = progress_line if options.progress == "lines" else stage_bars("check")
     found = check_dataset(options.dataset, question, progress=progress, held_out=options.test)
+    report = found.to_json()
+    if options.run:
+        found, losses = _with_losses(found, options.run)
+        report = {**found.to_json(), "losses": losses}
     if options.json:
-        as_json(found.to_json())
+        as_json(report)
     else:
         print(check_text(found, every=options.all))
     if options.grouped_splits:
         write_grouped_splits(options.grouped_splits, found.dataset, found.splits, found.groups)
         say(f"{options.grouped_splits}: folds that keep a patient's cases together")
     return 3 if found.has_errors else 0
+
+
+def _with_losses(found: Check, run_folder: Path) -> tuple[Check, dict[str, Any]]:
+    """Add to a check what a run's losses on plain patches say."""
+    from dataclasses import replace
+
+    from napari_unet_mic.data.findings import in_order
+    from napari_unet_mic.training.leak_signs import measure_run
+    from napari_unet_mic.training.run import Run
+
+    run = Run.open(run_folder)
+    losses = measure_run(run, found.groups, progress=progress_bar("check: losses"))
+    say(f"{run.name}: {losses.sentence}")
+    findings = in_order([*found.findings, *losses.findings(run)])
+    return replace(found, findings=tuple(findings)), losses.to_json()
 
 
 def report(options: argparse.Namespace) -> int:

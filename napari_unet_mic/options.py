@@ -72,6 +72,12 @@ def build_parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--no-leaks", action="store_true", help="do not compare all images with each other"
     )
+    one.add_argument(
+        "--run",
+        metavar="RUN_FOLDER",
+        type=Path,
+        help="also compare this run's losses on plain training and validation patches",
+    )
     one.add_argument("--json", action="store_true", help="print the findings as JSON")
     one.add_argument("--all", action="store_true", help="print more than ten of one kind")
     one.add_argument(

@@ -476,6 +476,15 @@ _ALL = (
         "group the folds by patient; keep a patient's cases on one side",
     ),
     Kind(
+        "losses-too-close",
+        "warning",
+        _LEAK,
+        "a run does as well on plain validation patches as on plain patches of its own training "
+        "cases, although it has looked at each of those often (only with `--run`): it may know "
+        "its validation cases, unless the task is so easy that nothing is learned by heart",
+        "look at the pairs and patients of the check; group the folds by patient and train again",
+    ),
+    Kind(
         "bad-patients",
         "warning",
         _LEAK,
