@@ -460,6 +460,29 @@ def test_what_nobody_thought_of_is_a_finding_too(
     assert "RuntimeError: the reader fell over" in found[0].message
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_no_damaged_header_ends_the_check(seed: int, decathlon: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    sound = gzip.decompress(image(decathlon).read_bytes())
+    declared = Declaration(("CT",), {0: "background", 1: "liver"})
+    odd = [float("nan"), float("inf"), 0.0, -1.0, 1e38, 1e-40]
+    for number in range(80):
+        content = bytearray(sound)
+        if number % 3 == 0:
+            content = content[: int(rng.integers(len(content)))]
+        elif number % 3 == 1:
+            for place in rng.integers(0, 352, 4):
+                content[place] = int(rng.integers(256))
+        else:
+            place = int(rng.choice([76, 80, 84, 88, 108, 112, 116, 256, 268, 280, 296, 312]))
+            struct.pack_into("<f", content, place, odd[int(rng.integers(len(odd)))])
+        file = tmp_path / ("x.nii" if number % 2 else "x.nii.gz")
+        file.write_bytes(content if number % 2 else gzip.compress(content, 1))
+        headers = examine_headers(Case("x", (file,), file, "train"), declared)
+        done = examine_voxels(headers, declared, cell_mm=2.0)
+        assert "check-failed" not in {f.kind for f in done.findings}, done.findings
+
+
 def test_the_largest_case_bounds_the_threads() -> None:
     assert integrity._workers(0) == min(os.cpu_count() or 1, 8)
     assert integrity._workers(10**9) == 1
