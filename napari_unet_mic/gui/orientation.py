@@ -41,7 +41,9 @@ class OrientationMarks(QObject):
     """Keeps the letters of one viewer's canvas true, a turn of the event loop after a change.
 
     At once would be in the middle of the change, when napari's grid does not know yet how
-    many columns it has.
+    many columns it has. The letters stand in every column of a grid of a given shape, and at
+    the edges of the whole canvas in a grid that grows with its layers; they are never hidden,
+    only empty. napari would lose count of its columns otherwise.
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -52,7 +54,7 @@ class OrientationMarks(QObject):
         self._timer.timeout.connect(self.refresh)
         self._on = True
         self._overlays = {
-            side: TextOverlay(position=position, gridded=True, font_size=FONT_SIZE)
+            side: TextOverlay(position=position, font_size=FONT_SIZE, visible=True, box=False)
             for side, position in POSITIONS.items()
         }
         for side, overlay in self._overlays.items():
@@ -61,6 +63,7 @@ class OrientationMarks(QObject):
         for emitter in (events.order, events.ndisplay, events.ndim, camera.angles):
             emitter.connect(self._soon)
         camera.orientation.connect(self._soon)
+        viewer.canvas.grid.events.shape.connect(self._soon)
         viewer.layers.events.connect(self._on_layers_event)
         self.refresh()
 
@@ -76,7 +79,7 @@ class OrientationMarks(QObject):
 
     def letters(self) -> dict[str, str]:
         """Return side of the canvas -> letter, as shown now."""
-        return {side: one.text for side, one in self._overlays.items() if one.visible}
+        return {side: one.text for side, one in self._overlays.items() if one.text}
 
     def refresh(self) -> None:
         """Show the letters of what is on display now."""
@@ -86,12 +89,13 @@ class OrientationMarks(QObject):
         letters: Mapping[str, str] = {}
         if self._on and any(one.visible and knows_its_place(one) for one in viewer.layers):
             letters = canvas_letters(viewer)
+        columns = -1 not in viewer.canvas.grid.shape
         for side, overlay in self._overlays.items():
+            if overlay.gridded != columns:
+                overlay.gridded = columns
             letter = letters.get(side, "")
             if overlay.text != letter:
-                overlay.text = letter
-            if overlay.visible != bool(letter):
-                overlay.visible = bool(letter)
+                overlay.text, overlay.box = letter, bool(letter)
 
     def _on_layers_event(self, event: Any) -> None:
         if event.type in ("inserted", "removed", "visible", "rotate", "shear", "affine"):

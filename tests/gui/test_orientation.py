@@ -117,10 +117,13 @@ def test_letters_can_be_switched_off_and_stand_in_every_column(viewer: Any) -> N
     layers.add(viewer, [labels_of(volume_along("RAS"))])
     marks = OrientationMarks(viewer)
     overlays = [viewer.canvas.overlays[f"unet_mic_{side}"] for side in AXIAL]
-    assert all(overlay.gridded and overlay.visible for overlay in overlays)
+    assert all(overlay.text and overlay.box and not overlay.gridded for overlay in overlays)
+    viewer.canvas.grid.shape = (1, 3)
+    assert letters(marks) == AXIAL
+    assert all(overlay.gridded for overlay in overlays)
     marks.switch(False)
     assert letters(marks) == {}
-    assert not any(overlay.visible for overlay in overlays)
+    assert not any(overlay.text or overlay.box for overlay in overlays)
     marks.switch(True)
     assert letters(marks) == AXIAL
 
@@ -133,6 +136,12 @@ def test_letters_in_a_grid_survive_layers_that_come_and_go(viewer: Any) -> None:
         layers.add(viewer, [labels_of(volume_along("RAS"))])
         viewer.add_points([[number, 1, 1]], units=("mm",) * 3)
         assert letters(marks) == AXIAL
+    for layer in viewer.layers:  # letters that went and come again, in another number of columns
+        layer.visible = False
+    assert letters(marks) == {}
+    for layer in viewer.layers:
+        layer.visible = True
+    assert letters(marks) == AXIAL
     while len(viewer.layers):
         viewer.layers.pop()
     assert letters(marks) == {}
