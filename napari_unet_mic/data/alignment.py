@@ -25,6 +25,7 @@ _SEARCH_CELLS = 2
 _BORDER_CELLS = 2
 _CLOSER_ABOVE = 0.55
 _CUBE = 28
+_SQUEEZED_COSTS = 0.02
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Looker:
     def compare(self, first: int, second: int, poses: Sequence[Pose]) -> Match:
         """Return the best match over some poses."""
         matches = [self._compare(first, second, pose) for pose in poses]
-        return max(matches, key=lambda match: abs(match.correlation))
+        # of two that are as good, the one that keeps millimetres says more
+        return max(matches, key=lambda m: abs(m.correlation) - _SQUEEZED_COSTS * m.pose.squeezed)
 
     def _compare(self, first: int, second: int, pose: Pose) -> Match:
         raster, a = (pose.turned(array) for array in self._pictures(first, pose.squeezed))

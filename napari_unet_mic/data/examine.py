@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from .dataset import Case
 from .file_check import OpenedFile, Role, open_file
 from .findings import Finding, found
@@ -74,13 +76,19 @@ class Examined:
 def examine_headers(case: Case, declared: Declaration) -> Examined:
     """Open a case's files and compare their grids and channels."""
     try:
-        return _headers(case, declared)
+        with np.errstate(all="ignore"):  # a damaged header holds anything
+            return _headers(case, declared)
     except Exception as error:  # a file must never end the check of the others
         return Examined(case, findings=(_unexpected(case, error),))
 
 
 def examine_voxels(headers: Examined, declared: Declaration, cell_mm: float | None) -> Examined:
     """Read the voxels of a case whose headers were examined; its files are let go of."""
+    with np.errstate(all="ignore"):
+        return _voxels(headers, declared, cell_mm)
+
+
+def _voxels(headers: Examined, declared: Declaration, cell_mm: float | None) -> Examined:
     findings = list(headers.findings)
     image, label = None, None
     try:

@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -159,24 +159,32 @@ def check_dataset(
                 progress=lambda done, total: progress("pairs", done, total),
                 should_stop=should_stop,
             )
-    splits, source, findings = load_splits(dataset, question.splits_file)
-    sides = Sides(dataset, splits)
-    findings += [*inventory.findings, *(f for case in cases for f in case.findings)]
+    findings = [*inventory.findings, *(f for case in cases for f in case.findings)]
     findings += compare_cases(cases, declared.classes)
     rows = case_statistics(cases, dataset.classes)
     findings += small_lesion_findings(class_statistics(rows, dataset.classes))
-    patients = question.patients
+    return _with_splits(
+        Check(dataset, tuple(cases), (), cell_mm=cell_mm), findings, leaks, question
+    )
+
+
+def _with_splits(
+    check: Check, findings: list[Finding], leaks: Sequence[Leak], question: Question
+) -> Check:
+    """Judge pairs and patients by the folds, and put all findings in order."""
+    dataset, patients = check.dataset, question.patients
+    splits, source, wrong = load_splits(dataset, question.splits_file)
+    sides = Sides(dataset, splits)
+    findings = [*findings, *wrong]
     if patients is not None:
         findings += patient_findings(dataset, patients, sides)
         leaks = [leak for leak in leaks if not _is_answered(leak, patients)]
-    findings += leak_findings(leaks, cases, sides, cell_mm)
+    findings += leak_findings(leaks, check.cases, sides, check.cell_mm)
     groups = _groups(dataset, patients, leaks)
-    return Check(
-        dataset=dataset,
-        cases=tuple(cases),
+    return replace(
+        check,
         findings=tuple(in_order(findings)),
         leaks=tuple(leaks),
-        cell_mm=cell_mm,
         splits=splits,
         splits_source=source,
         patients=patients,

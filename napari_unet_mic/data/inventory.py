@@ -7,8 +7,7 @@ made out, and a finding for everything that does not agree. No image is opened.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,8 +16,8 @@ from ..errors import BadDataset, BadInput, UNetMicError
 from .dataset import Case, Dataset, dataset_file, read_test_cases
 from .files import read_json
 from .findings import Finding, found
+from .folder_check import FOLDERS, Listed, files_in, folder_findings
 from .layout import (
-    ENDINGS,
     Declared,
     Found,
     entries_of,
@@ -31,12 +30,6 @@ from .layout import (
     tabled_case,
 )
 
-FOLDERS = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
-IMAGE_ENDINGS = (
-    *ENDINGS,
-    *(".hdr", ".img", ".hdr.gz", ".img.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh"),
-    *(".dcm", ".dcm.gz", ".mnc", ".mif", ".tif", ".tiff", ".png", ".gz", ".zip"),
-)
 Record = list[Finding]
 Value = TypeVar("Value")
 
@@ -93,9 +86,7 @@ def take_inventory(path: str | Path) -> Inventory:
         cases=tuple(cases),
     )
     dataset = _held_out(dataset, findings)
-    _check_counts(dataset, declared, listing, findings)
-    _check_names(dataset, findings)
-    _check_unused(dataset, listing, findings)
+    findings += folder_findings(dataset, declared, listing.listed)
     if len(dataset.training) < 5:
         expected, got = "at least five labelled training cases", f"{len(dataset.training)}"
         findings.append(found("few-training-cases", expected=expected, got=got, file=file))
@@ -180,7 +171,7 @@ def _check_background(file: Path, classes: dict[int, str], findings: Record) -> 
 
 
 def _guessed_ending(file: Path) -> str:
-    names = [f.name for folder in FOLDERS for f in _files_in(file.parent / folder)]
+    names = [f.name for folder in FOLDERS for f in files_in(file.parent / folder)]
     return (
         ".nii"
         if any(n.endswith(".nii") for n in names) and not any(n.endswith(".nii.gz") for n in names)
@@ -196,7 +187,6 @@ class _Listing:
         self.folder = folder
         self.declared = declared
         self.findings = findings
-        self.test_labels_unused: list[Path] = []
         content = declared.content
         table = content.get("dataset")
         if isinstance(table, dict):
@@ -205,9 +195,12 @@ class _Listing:
             self.training = self._each(entries_of(content, "training"), self._listed)
         else:
             self.training = scanned_cases(folder, declared, test=False)
-        self.is_scanned = not (isinstance(table, dict) or entries_of(content, "training"))
-        self.listed_test = self._each(entries_of(content, "test"), self._listed)
-        self.scanned_test = scanned_cases(folder, declared, test=True)
+        self.listed = Listed(
+            training=self.training,
+            listed_test=self._each(entries_of(content, "test"), self._listed),
+            scanned_test=scanned_cases(folder, declared, test=True),
+            is_scanned=not (isinstance(table, dict) or entries_of(content, "training")),
+        )
 
     def _listed(self, entry: object) -> Found:
         return listed_case(self.folder, self.declared, entry)
@@ -231,8 +224,8 @@ class _Listing:
     def cases(self) -> list[Case]:
         """Return every case once; what is there twice becomes a finding."""
         training = self._once(self.training)
-        test = {case.name: case for case in self.scanned_test}
-        for case in self._once(self.listed_test).values():
+        test = {case.name: case for case in self.listed.scanned_test}
+        for case in self._once(self.listed.listed_test).values():
             if case.label is not None or case.images[0].parent.is_dir():
                 test.setdefault(case.name, replace(case, in_test_folder=True))
         for name in sorted(set(training) & set(test)):
@@ -243,7 +236,7 @@ class _Listing:
         order = {"train": 0, "test": 1, "unlabelled": 2}
         return sorted(listed + held, key=lambda case: (order[case.split], case.name))
 
-    def _once(self, cases: list[Found]) -> dict[str, Found]:
+    def _once(self, cases: Sequence[Found]) -> dict[str, Found]:
         unique: dict[str, Found] = {}
         for case in cases:
             if case.name in unique:
@@ -311,90 +304,3 @@ def _held_out(dataset: Dataset, findings: Record) -> Dataset:
                 expected, got = error.expected, error.got
             findings.append(found("bad-test-cases", expected=expected, got=got, file=file))
     return dataset
-
-
-# ---- what does not agree -----------------------------------------------------------------
-def _check_counts(
-    dataset: Dataset, declared: Declared, listing: _Listing, findings: Record
-) -> None:
-    in_folder = [case for case in listing.scanned_test if case.images]
-    counts = {
-        "numTraining": {len(listing.training), len(dataset.training)},
-        "numTest": {len(listing.listed_test) or len(in_folder), len(in_folder)},
-    }
-    for key, fitting in counts.items():
-        number = declared.content.get(key)
-        if number is None or number in fitting:
-            continue
-        if key == "numTest" and not (listing.listed_test or in_folder):
-            continue  # many people never download the test images
-        findings.append(
-            found(
-                "wrong-count",
-                file=declared.file,
-                expected=f"{key} to be {max(fitting)}",
-                got=f"{number!r}"[:40],
-            )
-        )
-
-
-def _check_names(dataset: Dataset, findings: Record) -> None:
-    alike: dict[str, list[str]] = defaultdict(list)
-    for case in dataset.cases:
-        alike[case.name.casefold()].append(case.name)
-    for names in alike.values():
-        if len(names) > 1:
-            findings.append(
-                found(
-                    "names-differ-by-case-only",
-                    case=names[1],
-                    expected="names that differ in more than upper and lower case",
-                    got=" and ".join(names),
-                    related=[names[0], *names[2:]],
-                )
-            )
-
-
-def _check_unused(dataset: Dataset, listing: _Listing, findings: Record) -> None:
-    """Name image files of the four folders that no case uses."""
-    used = {
-        f.absolute() for c in dataset.cases for f in (*c.images, *([c.label] if c.label else []))
-    }
-    used |= {f.absolute() for c in listing.scanned_test for f in c.images}
-    names = {case.name for case in dataset.cases}
-    for folder in FOLDERS:
-        for file in _files_in(dataset.folder / folder):
-            if file.absolute() in used or not file.name.lower().endswith(IMAGE_ENDINGS):
-                continue
-            findings.append(_unused(file, names, dataset, listing))
-
-
-def _unused(file: Path, names: set[str], dataset: Dataset, listing: _Listing) -> Finding:
-    ending = next(e for e in (*ENDINGS, *IMAGE_ENDINGS) if file.name.lower().endswith(e))
-    stem = file.name[: -len(ending)]
-    case = next((n for n in (stem, stem[:-5]) if n in names), "")
-    if case and ending in ENDINGS and ending != dataset.file_ending:
-        return found(
-            "duplicate-case",
-            case=case,
-            file=file,
-            expected=f"each case once, ending in {dataset.file_ending}",
-            got=f"a second file of the same name ending in {ending}",
-            related=[f"{stem}{dataset.file_ending}"],
-        )
-    if ending != dataset.file_ending:
-        expected = f"files ending in {dataset.file_ending}"
-        return found("wrong-ending", case=case, file=file, expected=expected, got=file.name)
-    if file.parent.name == "labelsTs" and listing.is_scanned:
-        expected = f"an image of case {stem} in imagesTs"
-        return found("orphan-label", case=stem, file=file, expected=expected, got="none")
-    expected = "only files that a case of dataset.json uses"
-    return found("not-listed", case=case, file=file, expected=expected, got="one that none uses")
-
-
-def _files_in(folder: Path) -> list[Path]:
-    """Return the unhidden files of a folder, sorted; none when there is no such folder."""
-    try:
-        return sorted(f for f in folder.iterdir() if not is_hidden(f.name) and not f.is_dir())
-    except OSError:
-        return []

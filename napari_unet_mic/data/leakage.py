@@ -180,7 +180,7 @@ def describe(match: Match, cell_mm: float) -> str:
         parts.append("mirrored " + " and ".join(mirrored))
     shift_mm = np.array(pose.shift) * cell_mm
     if pose.squeezed:
-        parts.append("at another voxel size" if pose.axes == (0, 1, 2) else "")
+        parts.append("both brought to one size" if pose.axes == (0, 1, 2) else "")
     elif np.abs(shift_mm).max() > cell_mm / 2:
         parts.append("shifted by " + "×".join(f"{abs(mm):.1f}" for mm in shift_mm) + " mm")
     if match.correlation < 0:
