@@ -35,6 +35,7 @@ from napari_unet_mic.inference.sliding_window import (
     predict_logits,
 )
 from napari_unet_mic.network.build import build_network, check_weights
+from napari_unet_mic.network.channels_last import order_for
 from napari_unet_mic.network.checkpoint import (
     Fold,
     ModelFolder,
@@ -155,6 +156,7 @@ class Predictor:
                 configuration, n_channels, n_classes, deep_supervision=False, initialize=False
             )
             network.load_state_dict(weights, assign=True)
+            order_for(network, torch_device, dtype)
             networks.append(network.to(torch_device).eval())
         allowed = loaded[0].get("inference_allowed_mirroring_axes") or ()
         on = mirroring if mirroring is not None else torch_device.type != "cpu"

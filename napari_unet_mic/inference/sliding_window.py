@@ -202,7 +202,8 @@ class _Passes:
             else nullcontext(),
             nullcontext() if exact else torch.autocast(self.device.type, dtype=self.precision),
         ):
-            return network(batch).float()  # type: ignore[no-any-return]
+            logits: torch.Tensor = network(batch).float().contiguous()
+            return logits
 
 
 def _planes_of_tiles(

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from napari_unet_mic.network.channels_last import InstanceNorm2d, InstanceNorm3d
 from napari_unet_mic.planning.architecture import Architecture
 
 _CONV: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
@@ -24,9 +25,9 @@ _UP: dict[int, type[nn.ConvTranspose2d] | type[nn.ConvTranspose3d]] = {
     2: nn.ConvTranspose2d,
     3: nn.ConvTranspose3d,
 }
-_NORM: dict[int, type[nn.InstanceNorm2d] | type[nn.InstanceNorm3d]] = {
-    2: nn.InstanceNorm2d,
-    3: nn.InstanceNorm3d,
+_NORM: dict[int, type[InstanceNorm2d] | type[InstanceNorm3d]] = {
+    2: InstanceNorm2d,
+    3: InstanceNorm3d,
 }
 _POOL: dict[int, type[nn.AvgPool2d] | type[nn.AvgPool3d]] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
 

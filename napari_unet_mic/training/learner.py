@@ -21,6 +21,7 @@ from napari_unet_mic.data.dataset import Dataset
 from napari_unet_mic.errors import BadCheckpoint, BadInput
 from napari_unet_mic.network import checkpoint
 from napari_unet_mic.network.build import build_network
+from napari_unet_mic.network.channels_last import order_for
 from napari_unet_mic.planning.plan import Configuration, Plan
 from napari_unet_mic.training.events import ClassScores
 from napari_unet_mic.training.losses import deep_supervision_loss
@@ -74,6 +75,7 @@ class Learner:
                 configuration, len(dataset.channel_names), len(dataset.classes)
             )
         self.network.to(device)
+        order_for(self.network, device, precision)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(),
             settings.learning_rate,
