@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,10 +18,16 @@ import torch
 from numpy.typing import NDArray
 
 from napari_unet_mic.data.volume import Volume
-from napari_unet_mic.errors import BadCheckpoint, ChannelMismatch, NotYet
+from napari_unet_mic.errors import ChannelMismatch, NotYet
 from napari_unet_mic.inference.batch import BatchSummary, CaseEvent, predict_files
 from napari_unet_mic.inference.export import LabelExport
 from napari_unet_mic.inference.memory import GB, estimate, fitting
+from napari_unet_mic.inference.model_parts import (
+    chosen_folds,
+    configuration_name,
+    mirroring_sentence,
+    model_sentence,
+)
 from napari_unet_mic.inference.precision import (
     choose_device,
     choose_precision,
@@ -39,7 +45,6 @@ from napari_unet_mic.network.channels_last import order_for
 from napari_unet_mic.network.checkpoint import (
     Fold,
     ModelFolder,
-    configuration_of,
     load,
     plain_names,
 )
@@ -139,12 +144,12 @@ class Predictor:
         """
         model = ModelFolder.open(model_folder)
         n_channels, n_classes = model.n_channels, model.n_classes
-        chosen_folds = _chosen_folds(model, folds, checkpoint)
+        used = chosen_folds(model, folds, checkpoint)
         torch_device, device_sentence = choose_device(device)
         dtype, precision_sentence = choose_precision(precision, torch_device)
-        files = [model.file(fold, checkpoint) for fold in chosen_folds]
+        files = [model.file(fold, checkpoint) for fold in used]
         loaded = [load(file) for file in files]
-        name = _configuration_name(model, loaded, [str(file) for file in files])
+        name = configuration_name(model, loaded, [str(file) for file in files])
         configuration = model.plan.configuration(name)
         if configuration.previous_stage:
             raise NotYet(f"predicting with {name}, a cascade's second stage,")
@@ -164,15 +169,15 @@ class Predictor:
         return cls(
             model,
             configuration,
-            chosen_folds,
+            used,
             torch_device,
             dtype,
             axes,
             (
-                _model_sentence(name, chosen_folds, checkpoint),
+                model_sentence(name, used, checkpoint),
                 device_sentence,
                 precision_sentence,
-                _mirroring_sentence(mirroring, axes, len(allowed), torch_device),
+                mirroring_sentence(mirroring, axes, len(allowed), torch_device),
             ),
             memory_gb,
             tuple(networks),
@@ -366,50 +371,6 @@ class Predictor:
             "device": self.device,
             "precision": self.precision,
         }
-
-
-def _chosen_folds(
-    model: ModelFolder, folds: Sequence[Fold] | None, checkpoint: str
-) -> tuple[Fold, ...]:
-    """The folds asked for, else those there are; the checkpoint of each is looked up later."""
-    if folds:
-        return tuple(int(f) if str(f).isdecimal() else str(f) for f in folds)
-    return model.folds(checkpoint) or (0,)
-
-
-def _configuration_name(
-    model: ModelFolder, loaded: Sequence[Mapping[str, Any]], files: Sequence[str]
-) -> str:
-    """The one configuration of all folds."""
-    names = [configuration_of(one) or model.configuration_name for one in loaded]
-    for name, file in zip(names, files, strict=True):
-        if name != names[0]:
-            raise BadCheckpoint(
-                file,
-                expected=f"the configuration {names[0]}, as in the first fold",
-                got=name,
-                advice="predict with folds of one configuration",
-            )
-    return names[0]
-
-
-def _model_sentence(name: str, folds: Sequence[Fold], checkpoint: str) -> str:
-    listed = ", ".join(map(str, folds))
-    plural = "the mean of folds" if len(folds) > 1 else "fold"
-    return f"Predicting with {name}, {plural} {listed} ({checkpoint} checkpoint)."
-
-
-def _mirroring_sentence(
-    asked: bool | None, axes: Sequence[int], n_allowed: int, device: torch.device
-) -> str:
-    times = 2**n_allowed
-    if axes:
-        return f"Mirroring is on: every patch is predicted {times} times and averaged."
-    if n_allowed == 0:
-        return "Mirroring is off: the model was trained without it."
-    if asked is None:
-        return f"Mirroring is off: on a {device.type.upper()} it would take {times} times as long."
-    return "Mirroring is off, as asked."
 
 
 @contextmanager
