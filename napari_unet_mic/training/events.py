@@ -1,4 +1,4 @@
-"""What a trainer says while it works: one frozen record per event, one JSON line each.
+"""What a trainer says while it works: events, written as one JSON line each and read back.
 
 The lines of ``events.jsonl`` are at once the log, the progress bar's source, the curve's
 data and what a restarted viewer replays. The file is append-only; `Resumed` supersedes
@@ -8,215 +8,73 @@ the earlier records of the part that was lost (see `in_force`).
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import math
 import os
-import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from napari_unet_mic.errors import BadInput
-
-ClassScores: TypeAlias = dict[int, float | None]
-"""Class value -> score; None where the class is absent from reference and prediction."""
-
-
-@dataclass(frozen=True)
-class RunStarted:
-    """A trainer took the run's lock and begins (or goes on)."""
-
-    session: str
-    device: str
-    """A sentence: which device, why, in which precision."""
-    configuration: str
-    fold: str
-    epochs: int
-    iterations_per_epoch: int
-    validation_iterations: int
-    classes: dict[int, str]
-    host: str = ""
-    pid: int = 0
-    threads: int = 0
-    time: float = field(default_factory=time.time)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """`done` of `total` steps of a stage are behind us.
-
-    `stage` is one of fingerprint, plan, preprocess, train, validation patches (of an epoch),
-    validation (whole cases), test.
-    """
-
-    stage: str
-    done: int
-    total: int
-    note: str = ""
-    time: float = field(default_factory=time.time)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Fingerprint, plan, folds and preprocessed cases are there; training can begin."""
-
-    training_cases: int
-    validation_cases: int
-    test_cases: int
-    patch_size: tuple[int, ...]
-    batch_size: int
-    n_stages: int
-    parameters: int
-    seconds: float = 0.0
-    time: float = field(default_factory=time.time)
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """Training goes on at `from_epoch`, `from_iteration`; later records are superseded."""
-
-    from_epoch: int
-    from_iteration: int = 0
-    time: float = field(default_factory=time.time)
-
-
-@dataclass(frozen=True)
-class IterationsFinished:
-    """The mean training loss over the last few iterations (said every few seconds)."""
-
-    epoch: int
-    iteration: int
-    train_loss: float
-    seconds_per_iteration: float
-    time: float = field(default_factory=time.time)
-
-
-@dataclass(frozen=True)
-class EpochFinished:
-    """One epoch of training and its validation patches are done (`epoch` counts from 0).
-
-    `dice` and `iou` are pseudo scores: summed over the validation patches of the epoch,
-    not over whole cases.
-    """
-
-    epoch: int
-    train_loss: float
-    validation_loss: float
-    dice: ClassScores
-    iou: ClassScores
-    learning_rate: float
-    seconds: float
-    seconds_per_iteration: float
-    ema_dice: float = math.nan
-    is_best: bool = False
-    memory_bytes: int = 0
-    time: float = field(default_factory=time.time)
-
-
-@dataclass(frozen=True)
-class CheckpointSaved:
-    """A checkpoint (`kind` latest, best or final) lies whole on disk."""
-
-    kind: str
-    file: str
-    epoch: int
-    iteration: int = 0
-    time: float = field(default_factory=time.time)
-
-
-@dataclass(frozen=True)
-class ValidationFinished:
-    """The fold's validation cases were predicted whole and compared with their references."""
-
-    folder: str
-    cases: int
-    dice: ClassScores
-    iou: ClassScores
-    mean_dice: float
-    mean_iou: float
-    seconds: float
-    time: float = field(default_factory=time.time)
-
-
-@dataclass(frozen=True)
-class TestFinished:
-    """The held-out test set's loss and whole-case scores."""
-
-    __test__ = False  # not a pytest class
-
-    folder: str
-    cases: int
-    loss: float
-    dice: ClassScores
-    iou: ClassScores
-    mean_dice: float
-    mean_iou: float
-    seconds: float
-    time: float = field(default_factory=time.time)
-
-
-@dataclass(frozen=True)
-class RunStopped:
-    """The trainer stopped on request, with a checkpoint (`reason` stop or pause)."""
-
-    reason: str
-    epoch: int
-    iteration: int = 0
-    time: float = field(default_factory=time.time)
-
-
-@dataclass(frozen=True)
-class RunFailed:
-    """The trainer gave up; `message` is the sentence to show."""
-
-    message: str
-    exit_code: int | None = None
-    time: float = field(default_factory=time.time)
-
-
-@dataclass(frozen=True)
-class RunFinished:
-    """Everything the run was asked for is done."""
-
-    seconds: float
-    time: float = field(default_factory=time.time)
-
-
-Event: TypeAlias = (
-    RunStarted
-    | Progress
-    | Prepared
-    | Resumed
-    | IterationsFinished
-    | EpochFinished
-    | CheckpointSaved
-    | ValidationFinished
-    | TestFinished
-    | RunStopped
-    | RunFailed
-    | RunFinished
+from napari_unet_mic.training.event_kinds import (
+    KINDS,
+    LAST_WORDS,
+    CheckpointSaved,
+    ClassScores,
+    CrossValidationFinished,
+    EndedEarly,
+    EpochFinished,
+    Event,
+    FoldStarted,
+    IterationsFinished,
+    Prepared,
+    PreviewSaved,
+    Progress,
+    Resumed,
+    RunContinued,
+    RunFailed,
+    RunFinished,
+    RunPaused,
+    RunStarted,
+    RunStopped,
+    TestFinished,
+    ValidationFinished,
 )
 
-KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (
-        RunStarted,
-        Progress,
-        Prepared,
-        Resumed,
-        IterationsFinished,
-        EpochFinished,
-        CheckpointSaved,
-        ValidationFinished,
-        TestFinished,
-        RunStopped,
-        RunFailed,
-        RunFinished,
-    )
-}
+__all__ = [
+    "KINDS",
+    "LAST_WORDS",
+    "CheckpointSaved",
+    "ClassScores",
+    "CrossValidationFinished",
+    "EndedEarly",
+    "EpochFinished",
+    "Event",
+    "EventLog",
+    "FoldStarted",
+    "IterationsFinished",
+    "Prepared",
+    "PreviewSaved",
+    "Progress",
+    "Resumed",
+    "RunContinued",
+    "RunFailed",
+    "RunFinished",
+    "RunPaused",
+    "RunStarted",
+    "RunStopped",
+    "TestFinished",
+    "ValidationFinished",
+    "cut_torn_line",
+    "from_line",
+    "in_force",
+    "read_events",
+    "to_line",
+]
 
-LAST_WORDS = (RunStopped, RunFailed, RunFinished)
+
+_NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def to_line(event: Event) -> str:
@@ -275,39 +133,66 @@ def read_events(file: Path, from_byte: int = 0) -> tuple[list[Event], int]:
 
 
 def in_force(events: Iterable[Event]) -> list[Event]:
-    """Drop what a later `Resumed` superseded: lost epochs and iterations, and last words."""
-    kept: list[Event] = []
+    """Drop what a later `Resumed` superseded: lost epochs and iterations, and last words.
+
+    In a cross-validation a `Resumed` is about the fold that `FoldStarted` named last; the
+    epochs of other folds stay.
+    """
+    kept: list[tuple[int | None, Event]] = []
+    fold: int | None = None
     for event in events:
+        if isinstance(event, FoldStarted):
+            fold = event.fold
         if isinstance(event, Resumed):
-            kept = [earlier for earlier in kept if not _superseded(earlier, event)]
-        kept.append(event)
-    return kept
+            kept = [(f, e) for f, e in kept if not _superseded(e, event, same_fold=f == fold)]
+        kept.append((fold, event))
+    return [event for _, event in kept]
 
 
-def _superseded(event: Event, resumed: Resumed) -> bool:
+def _superseded(event: Event, resumed: Resumed, *, same_fold: bool) -> bool:
+    if isinstance(event, LAST_WORDS):
+        return True
+    if not same_fold:
+        return False
     if isinstance(event, EpochFinished):
         return event.epoch >= resumed.from_epoch
     if isinstance(event, IterationsFinished):
         here = (resumed.from_epoch, resumed.from_iteration)
         return (event.epoch, event.iteration) > here
-    return isinstance(event, (*LAST_WORDS, ValidationFinished, TestFinished))
+    return isinstance(event, ValidationFinished | TestFinished | EndedEarly)
 
 
 class EventLog:
-    """Appends events to a file, one flushed line each; cuts a torn last line on opening."""
+    """Appends events to a file, one whole line each; cuts a torn last line on opening.
+
+    A full disk does not raise here, since an event is never worth a run: the lines wait, and
+    go into the file in their order as soon as there is room.
+    """
 
     def __init__(self, file: Path) -> None:
         self.file = file
         cut_torn_line(file)
-        self._stream = file.open("ab")
+        self._stream = file.open("ab", buffering=0)
+        self._waiting = b""
 
     def __call__(self, event: Event) -> None:
         """Append one event."""
-        self._stream.write(to_line(event).encode() + b"\n")
-        self._stream.flush()
+        self._waiting += to_line(event).encode() + b"\n"
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._waiting:
+            try:
+                written = self._stream.write(self._waiting) or 0
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+                return
+            self._waiting = self._waiting[written:]
 
     def close(self) -> None:
         """Close the file."""
+        self._flush()
         self._stream.close()
 
 

@@ -1,4 +1,4 @@
-"""A run: its settings, its folder, its state, and the file that asks it to stop.
+"""A run: its folder, its state, and the files that ask it to stop or to pause.
 
 A run folder is an nnU-Net v2 model folder (``dataset.json``, ``plans.json``,
 ``fold_K/checkpoint_*.pth``) plus ``run.json`` (settings, and who works on it),
@@ -9,10 +9,8 @@ is one attempt at the run, from a start or resume to its end.
 from __future__ import annotations
 
 import dataclasses
-import re
 import time
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -21,8 +19,14 @@ from napari_unet_mic.data.files import read_json, write_json
 from napari_unet_mic.errors import BadInput
 from napari_unet_mic.training import events
 from napari_unet_mic.training.lock import Holder, RunLock, is_locked
+from napari_unet_mic.training.settings import RunSettings
+
+__all__ = ["Run", "RunSettings", "RunState", "runs_of"]
 
 FORMAT_VERSION = 1
+CROSS_VALIDATION = (0, 1, 2, 3, 4)
+"""The folds of a run with fold "each"."""
+
 STARTING_SECONDS = 120.0
 """A session that was asked for so recently and has said nothing yet counts as running."""
 
@@ -31,107 +35,6 @@ TAIL_BYTES = 32_768
 RunState: TypeAlias = Literal[
     "new", "running", "paused", "stopped", "finished", "failed", "lost its process"
 ]
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """What the person asked for; the same words as the options of ``unet-mic train``.
-
-    `test` names the held-out cases, or is one file that lists them; None keeps what the
-    workspace has. `plans`, `splits`: files to use instead of making them. `patients` (a file)
-    and `patient_pattern` say whose cases must stay on one side of the folds. `mirroring` is
-    that of the validation at the end: None mirrors on a GPU and not on a CPU.
-    `learning_rate` and `foreground_oversampling` default to nnU-Net's recipe, as does
-    `augmentation` ("nnunet"; "none" takes plain patches). `checkpoint_minutes` bounds
-    what a kill in the middle of a long epoch can cost.
-    """
-
-    dataset: str
-    workspace: str
-    name: str
-    configuration: str = "3d_fullres"
-    fold: int | str = 0
-    planner: str = "default"
-    gpu_memory_gb: float | None = None
-    plans: str | None = None
-    epochs: int = 1000
-    iterations_per_epoch: int = 250
-    validation_iterations: int = 50
-    device: str = "auto"
-    seed: int = 0
-    start_from: str | None = None
-    splits: str | None = None
-    patients: str | None = None
-    patient_pattern: str | None = None
-    test: tuple[str, ...] | None = None
-    mirroring: bool | None = None
-    precision: str = "auto"
-    learning_rate: float = 1e-2
-    foreground_oversampling: float = 0.33
-    augmentation: str = "nnunet"
-    checkpoint_minutes: float = 5.0
-
-    def __post_init__(self) -> None:
-        self._check(
-            "name",
-            bool(re.fullmatch(r"[\w][\w .+-]*", self.name)) and not self.name.endswith("."),
-            "letters, digits, - _ . + and spaces, not starting with a dot",
-        )
-        folds = self.fold == "all" or (isinstance(self.fold, int) and self.fold >= 0)
-        self._check("fold", folds, "a fold number from 0, or 'all'")
-        for field in ("epochs", "iterations_per_epoch"):
-            self._check(field, getattr(self, field) >= 1, "at least 1")
-        self._check("validation_iterations", self.validation_iterations >= 0, "at least 0")
-        self._check("seed", self.seed >= 0, "at least 0")
-        self._check("learning_rate", 0 < self.learning_rate < 10, "between 0 and 10")
-        self._check(
-            "foreground_oversampling", 0 <= self.foreground_oversampling <= 1, "between 0 and 1"
-        )
-        self._check("augmentation", self.augmentation in ("nnunet", "none"), "nnunet or none")
-
-    def _check(self, field: str, holds: bool, expected: str) -> None:
-        if not holds:
-            got = repr(getattr(self, field))
-            advice = "change this setting of the run"
-            raise BadInput(field, expected=expected, got=got, advice=advice)
-
-    @property
-    def folder(self) -> Path:
-        """Where the run lies: ``workspace/runs/name``."""
-        return Path(self.workspace) / "runs" / self.name
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the settings as JSON knows them."""
-        return dataclasses.asdict(self) | {"test": None if self.test is None else list(self.test)}
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> RunSettings:
-        """Read settings; fields of a later release are passed over."""
-        known = {f.name for f in dataclasses.fields(cls)}
-        given = {k: v for k, v in values.items() if k in known}
-        if given.get("test") is not None:
-            given["test"] = tuple(given["test"])
-        return cls(**given)
-
-    def absolute(self) -> RunSettings:
-        """Return the settings with every path made absolute."""
-
-        def whole(path: str | None) -> str | None:
-            return None if path is None else str(Path(path).expanduser().absolute())
-
-        test = self.test
-        if test is not None and len(test) == 1 and Path(test[0]).expanduser().is_file():
-            test = (str(whole(test[0])),)
-        return dataclasses.replace(
-            self,
-            dataset=str(whole(self.dataset)),
-            workspace=str(whole(self.workspace)),
-            plans=whole(self.plans),
-            start_from=whole(self.start_from),
-            splits=whole(self.splits),
-            patients=whole(self.patients),
-            test=test,
-        )
 
 
 class Run:
@@ -226,9 +129,28 @@ class Run:
         return self.folder / "stop.json"
 
     @property
+    def pause_file(self) -> Path:
+        """While it is there, the session named in it pauses."""
+        return self.folder / "pause.json"
+
+    @property
+    def preview_file(self) -> Path:
+        """A patch with its reference and the network's answer; see `events.PreviewSaved`."""
+        return self.folder / "preview.npz"
+
+    @property
     def lock_file(self) -> Path:
         """Locked by the trainer while it works."""
         return self.folder / "run.lock"
+
+    @property
+    def folds(self) -> tuple[int | str, ...]:
+        """The folds that the run trains: one, or the five of a cross-validation."""
+        return CROSS_VALIDATION if self.settings.fold == "each" else (self.settings.fold,)
+
+    def of_fold(self, fold: int | str) -> Run:
+        """Return one fold of a cross-validation as a run in the same folder."""
+        return Run(self.folder, dataclasses.replace(self.settings, fold=fold))
 
     @property
     def fold_folder(self) -> Path:
@@ -237,7 +159,12 @@ class Run:
 
     @property
     def validation_folder(self) -> Path:
-        """Whole predictions of the fold's validation cases and their summary.json."""
+        """Whole predictions of the fold's validation cases and their summary.json.
+
+        Of a cross-validation: those of all folds, gathered under the name nnU-Net gives them.
+        """
+        if self.settings.fold == "each":
+            return self.folder / f"crossval_results_folds_{'_'.join(map(str, CROSS_VALIDATION))}"
         return self.fold_folder / "validation"
 
     @property
@@ -299,7 +226,7 @@ class Run:
     def state(self) -> RunState:
         """Return the run's state from its lock and its last words."""
         if self.is_running:
-            return "running"
+            return "paused" if self._is_paused() else "running"
         record = self._record()
         happened = self._latest_events()
         started = [e.session for e in happened if isinstance(e, events.RunStarted)]
@@ -319,6 +246,14 @@ class Run:
                 break
         return "lost its process" if happened else "new"
 
+    def _is_paused(self) -> bool:
+        for event in reversed(self._latest_events()):
+            if isinstance(event, events.RunPaused):
+                return True
+            if isinstance(event, events.RunContinued | events.RunStarted | events.Progress):
+                return False
+        return False
+
     def _latest_events(self) -> list[events.Event]:
         """Read the end of the events: enough for a state, however long the run."""
         try:
@@ -327,20 +262,42 @@ class Run:
             return []
         return events.in_force(events.read_events(self.events_file, max(0, size - TAIL_BYTES))[0])
 
+    def ask_to_pause(self, session: str | None = None) -> None:
+        """Ask a session (the current one when left out) to pause; returns at once.
+
+        The trainer writes a checkpoint, gives a GPU's memory back, says `events.RunPaused` and
+        waits. A request for another session is not heard.
+        """
+        write_json(self.pause_file, {"session": session or self.session})
+
+    def ask_to_continue(self, session: str | None = None) -> None:
+        """Take back what `ask_to_pause` asked of a session; returns at once."""
+        if self.pause_requested(session or self.session or ""):
+            self.pause_file.unlink(missing_ok=True)
+
+    def pause_requested(self, session: str) -> bool:
+        """Whether this session is asked to pause; a stale request is not for it."""
+        return self._request(self.pause_file, session) is not None
+
     def request_stop(self, *, reason: str = "stop") -> None:
         """Ask the current session to stop (or pause) with a checkpoint; returns at once."""
         write_json(self.stop_file, {"session": self.session, "reason": reason})
 
     def stop_requested(self, session: str) -> str | None:
         """Return why this session is asked to stop, or None; a stale request is not for it."""
-        if not self.stop_file.exists():
+        request = self._request(self.stop_file, session)
+        return None if request is None else str(request.get("reason", "stop"))
+
+    @staticmethod
+    def _request(file: Path, session: str) -> dict[str, Any] | None:
+        if not file.exists():
             return None
         try:
-            request = read_json(self.stop_file)
+            request = read_json(file)
         except BadInput:
             return None
         meant = isinstance(request, dict) and request.get("session") == session
-        return str(request.get("reason", "stop")) if meant else None
+        return request if meant else None
 
 
 def runs_of(workspace: str | Path) -> list[Run]:

@@ -1,3 +1,4 @@
+import errno
 import math
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 from napari_unet_mic.errors import BadInput
 from napari_unet_mic.training import events
 from napari_unet_mic.training.events import EventLog, from_line, in_force, read_events, to_line
+from napari_unet_mic.training.narration import sentence
 
 
 def epoch(number: int, loss: float = 0.5) -> events.EpochFinished:
@@ -24,6 +26,12 @@ EVERY = [
     events.CheckpointSaved("latest", "fold_0/checkpoint_latest.pth", 1),
     events.ValidationFinished("validation", 2, {1: 0.8}, {1: 0.7}, 0.8, 0.7, 12.0),
     events.TestFinished("test", 2, 0.3, {1: 0.8}, {1: None}, 0.8, 0.7, 12.0),
+    events.FoldStarted(1, 2, 5),
+    events.CrossValidationFinished("all", (0, 1), 4, {1: 0.8}, {1: None}, 0.8, 0.7),
+    events.EndedEarly(30, 20, 10),
+    events.PreviewSaved(2, 7, "preview.npz"),
+    events.RunPaused(2, 7, "GPU memory is given back"),
+    events.RunContinued(2, 7),
     events.RunStopped("pause", 3),
     events.RunFailed("label of case 3: no such file", exit_code=1),
     events.RunFinished(60.0),
@@ -115,3 +123,62 @@ def test_resumed_supersedes_what_was_lost() -> None:
         "EpochFinished",
     ]
     assert [e.epoch for e in in_force([epoch(0), epoch(1), events.Resumed(1)])[:-1]] == [0]  # type: ignore[union-attr]
+
+
+def test_in_a_cross_validation_only_the_fold_that_goes_on_is_superseded() -> None:
+    first = [events.FoldStarted(0, 1, 5), epoch(0), epoch(1)]
+    second = [events.FoldStarted(1, 2, 5), epoch(0), epoch(1), events.RunFailed("killed")]
+    again = [events.FoldStarted(1, 2, 5), events.Resumed(1)]
+    kept = in_force([*first, *second, *again])
+    assert [type(e).__name__ for e in kept] == [
+        "FoldStarted",
+        "EpochFinished",
+        "EpochFinished",
+        "FoldStarted",
+        "EpochFinished",
+        "FoldStarted",
+        "Resumed",
+    ]
+
+
+def test_a_full_disk_keeps_the_lines_until_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    log(epoch(0))
+    stream = log._stream
+    room = [3]
+
+    class Full:
+        def write(self, content: bytes) -> int:
+            if not room:
+                raise OSError(errno.ENOSPC, "no space left on device")
+            return stream.write(content[: room.pop()]) or 0
+
+        def close(self) -> None:
+            stream.close()
+
+    monkeypatch.setattr(log, "_stream", Full())
+    log(epoch(1))
+    log(epoch(2))
+    assert len(read_events(log.file)[0]) == 1
+    monkeypatch.setattr(log, "_stream", stream)
+    log(epoch(3))
+    log.close()
+    assert [e.epoch for e in read_events(log.file)[0] if isinstance(e, events.EpochFinished)] == [
+        0,
+        1,
+        2,
+        3,
+    ]
+
+
+def test_what_a_terminal_hears() -> None:
+    assert sentence(events.EndedEarly(30, 20, 10)) == (
+        "ended early after 30 epochs: none of the last 10 was better than epoch 20"
+    )
+    assert "GPU memory is given back" in sentence(
+        events.RunPaused(2, 7, "GPU memory is given back")
+    )
+    assert sentence(events.FoldStarted(1, 2, 5)) == "fold 1 (2 of 5)"
+    assert sentence(events.PreviewSaved(2, 7, "preview.npz")) == ""

@@ -41,6 +41,15 @@ def test_settings_come_back_from_the_run_folder(tmp_path: Path) -> None:
         ("learning_rate", 0.0),
         ("foreground_oversampling", 1.5),
         ("augmentation", "wild"),
+        ("early_stopping_epochs", 0),
+        ("batch_size", 0),
+        ("patch_size", (16, 16)),
+        ("patch_size", (0, 16, 16)),
+        ("class_weights", (1.0,)),
+        ("class_weights", (1.0, -1.0)),
+        ("class_weights", (0.0, 0.0)),
+        ("focus_class", 0),
+        ("warm_up_iterations", -1),
     ],
 )
 def test_a_setting_out_of_bounds_is_named(tmp_path: Path, field: str, value: object) -> None:
@@ -134,3 +143,63 @@ def test_the_runs_of_a_workspace_are_listed(tmp_path: Path) -> None:
     broken.mkdir()
     (broken / "run.json").write_text("{")
     assert {run.name for run in runs_of(tmp_path)} == {"one", "two"}
+
+
+def test_every_new_setting_comes_back(tmp_path: Path) -> None:
+    asked = settings(
+        tmp_path,
+        fold="each",
+        early_stopping_epochs=20,
+        batch_size=3,
+        patch_size=(16, 32, 32),
+        class_weights=(1.0, 2.0, 4.5),
+        focus_class=2,
+        augmentation="light",
+        warm_up_iterations=50,
+    )
+    run = Run.create(asked)
+    assert Run.open(run.folder).settings == run.settings
+
+
+def test_early_stopping_needs_validation_patches(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="early stopping looks at the validation patches"):
+        settings(tmp_path, early_stopping_epochs=5, validation_iterations=0)
+
+
+def test_a_cross_validation_has_five_folds_in_one_folder(tmp_path: Path) -> None:
+    run = Run.create(settings(tmp_path, fold="each"))
+    assert run.folds == (0, 1, 2, 3, 4)
+    assert run.of_fold(3).checkpoint("best") == run.folder / "fold_3" / "checkpoint_best.pth"
+    assert run.validation_folder.name == "crossval_results_folds_0_1_2_3_4"
+    assert Run.create(settings(tmp_path, name="one", fold="all")).folds == ("all",)
+
+
+def test_a_pause_is_for_one_session_only(tmp_path: Path) -> None:
+    run = Run.create(settings(tmp_path))
+    first = run.new_session()
+    assert not run.pause_requested(first)
+    run.ask_to_pause()
+    assert run.pause_requested(first)
+    run.ask_to_continue("another")
+    assert run.pause_requested(first)
+    run.ask_to_continue(first)
+    assert not run.pause_requested(first)
+    run.ask_to_pause(first)
+    second = run.new_session()
+    assert not run.pause_requested(second)
+
+
+def test_a_trainer_that_waits_is_paused(tmp_path: Path) -> None:
+    run = Run.create(settings(tmp_path))
+    with run.take():
+        log = EventLog(run.events_file)
+        log(started(run.session or ""))
+        assert run.state() == "running"
+        log(events.RunPaused(0, 3, "on a CPU: the memory stays with the process"))
+        log(events.CheckpointSaved("latest", "x.pth", 0, 3))
+        assert run.state() == "paused"
+        log(events.RunContinued(0, 3))
+        assert run.state() == "running"
+        log(events.RunPaused(0, 5, "on a CPU: the memory stays with the process"))
+        log.close()
+    assert run.state() == "lost its process"
