@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_unet_mic.errors import BadInput, NotYet, UNetMicError
-from napari_unet_mic.options import build_parser
+from napari_unet_mic.options import build_parser, run_settings
 
 if TYPE_CHECKING:
     import argparse
@@ -240,29 +240,19 @@ def preprocess(options: argparse.Namespace) -> int:
 
 
 def train(options: argparse.Namespace) -> int:
-    """``unet-mic train``: the whole road from a dataset to a validated run."""
-    from napari_unet_mic.training.run import RunSettings
+    """``unet-mic train``: the whole road from a dataset to a validated run, or its estimate."""
+    settings = run_settings(options, report=say)
+    if options.estimate:
+        from napari_unet_mic.training.estimate import estimate
+
+        found = estimate(settings, progress=progress_bar("estimate"))
+        if options.json:
+            as_json(found.to_json())
+        else:
+            print(found.sentence)
+        return 0
     from napari_unet_mic.training.trainer import train_here
 
-    settings = RunSettings(
-        dataset=str(options.dataset),
-        workspace=str(options.workspace),
-        name=options.name,
-        configuration=options.configuration,
-        fold=options.fold,
-        planner=options.planner,
-        plans=str(options.plans) if options.plans else None,
-        epochs=options.epochs,
-        iterations_per_epoch=options.iterations_per_epoch,
-        validation_iterations=options.validation_iterations,
-        start_from=str(options.start_from) if options.start_from else None,
-        device=options.device,
-        seed=options.seed,
-        splits=str(options.splits) if options.splits else None,
-        patients=str(options.patients) if options.patients else None,
-        patient_pattern=options.patient_pattern,
-        test=tuple(options.test) if options.test else None,
-    )
     return train_here(settings, report=say)
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from napari_unet_mic import __version__
+
+if TYPE_CHECKING:
+    from napari_unet_mic.training.settings import RunSettings
 
 PLANNERS = ("default", "resenc-m", "resenc-l", "resenc-xl")
 DATASET_HELP = "a Decathlon folder, an nnU-Net raw folder, or their dataset.json"
@@ -29,6 +33,10 @@ def _fold(word: str) -> int | str:
     if word.isdigit():
         return int(word)
     raise argparse.ArgumentTypeError(f"'{word}' is neither a fold number nor 'all'")
+
+
+def _training_fold(word: str) -> int | str:
+    return word if word == "each" else _fold(word)
 
 
 def _at_least(least: int) -> Callable[[str], int]:
@@ -175,10 +183,13 @@ def _add_train(command: AddCommand) -> None:
     one.add_argument("--name", metavar="RUN", required=True, help="the run will be at W/runs/RUN")
     one.add_argument("--configuration", metavar="C", default="3d_fullres", help="of the plan")
     one.add_argument(
-        "--fold", type=_fold, default=0, help="0 to 4, or all (no validation cases are held out)"
+        "--fold",
+        type=_training_fold,
+        default=0,
+        help="0 to 4; all (no validation cases are held out); each (the five in turn, gathered)",
     )
     one.add_argument("--plans", metavar="FILE", type=Path, help="use these plans, make none")
-    one.add_argument("--planner", choices=PLANNERS, default="default", help="the planning rules")
+    _planner_options(one)
     one.add_argument("--epochs", metavar="N", type=_at_least(1), default=1000, help="how many")
     one.add_argument(
         "--iterations-per-epoch", metavar="M", type=_at_least(1), default=250, help="how many"
@@ -191,7 +202,7 @@ def _add_train(command: AddCommand) -> None:
         dest="start_from",
         metavar="MODEL_OR_CHECKPOINT",
         type=Path,
-        help="start from these weights",
+        help="start from these weights; output layers are made anew where the classes differ",
     )
     one.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     one.add_argument("--seed", type=int, default=0, help="the same seed gives the same run")
@@ -203,9 +214,76 @@ def _add_train(command: AddCommand) -> None:
         help="cases (or one file listing them) held out of fingerprint, plan and folds",
     )
     _patient_options(one)
+    _recipe_options(one)
+    one.add_argument(
+        "--estimate",
+        action="store_true",
+        help="start nothing: time a few iterations, and say how long the run would take",
+    )
+    one.add_argument("--json", action="store_true", help="print the estimate as JSON")
 
     one = command("resume", "go on with a run from its last checkpoint")
     one.add_argument("run_folder", metavar="RUN_FOLDER", type=Path, help="W/runs/RUN")
+
+
+def _recipe_options(one: argparse.ArgumentParser) -> None:
+    """Add what departs from nnU-Net's recipe; where left out, the preset's or nnU-Net's holds."""
+    one.add_argument(
+        "--preset",
+        choices=("small-lesions",),
+        help="settings that go together; options win over it",
+    )
+    one.add_argument(
+        "--early-stopping",
+        metavar="EPOCHS",
+        type=_at_least(1),
+        help="end when the moving average of the pseudo Dice has not risen for so many epochs",
+    )
+    one.add_argument("--batch-size", metavar="B", type=_at_least(1), help="instead of the plan's")
+    one.add_argument(
+        "--patch-size",
+        metavar=("Z", "Y", "X"),
+        nargs=3,
+        type=_at_least(1),
+        help="instead of the plan's, in its order of axes; Z = 1 for a 2-D configuration",
+    )
+    one.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        default="auto",
+        help="auto: the fastest that the device does natively",
+    )
+    one.add_argument("--learning-rate", metavar="R", type=float, help="when left out: 0.01")
+    one.add_argument(
+        "--warm-up",
+        metavar="ITERATIONS",
+        type=_at_least(0),
+        help="let the learning rate rise over so many iterations (when left out: 0)",
+    )
+    one.add_argument(
+        "--augmentation",
+        choices=("nnunet", "light", "none"),
+        help="light: mirroring and small changes of intensity (when left out: nnunet)",
+    )
+    one.add_argument(
+        "--oversampling",
+        metavar="SHARE",
+        type=float,
+        help="share of a batch that must hold foreground (when left out: 0.33)",
+    )
+    one.add_argument(
+        "--class-weights",
+        metavar="W",
+        nargs="+",
+        type=float,
+        help="of the cross entropy, one for each class, background first",
+    )
+    one.add_argument(
+        "--focus-class",
+        metavar="K",
+        type=_at_least(1),
+        help="centre patches on this class's components, each as likely as another",
+    )
 
 
 def _add_predict(command: AddCommand) -> None:
@@ -254,3 +332,69 @@ def _add_evaluate(command: AddCommand) -> None:
     one.add_argument("--reference", metavar="R", type=Path, help="file or folder")
     one.add_argument("--prediction", metavar="P", type=Path, help="file or folder")
     one.add_argument("-o", "--output", type=Path, required=True, help="report.html to write")
+
+
+def run_settings(options: argparse.Namespace, *, report: Callable[[str], None]) -> RunSettings:
+    """Return the settings that the options of ``unet-mic train`` mean; `report` hears of a preset.
+
+    An option that was left out takes the preset's value, else the settings' own default.
+    """
+    from napari_unet_mic.training.settings import RunSettings
+
+    settings = {} if options.preset is None else _preset(options, report)
+    for option, field in _TRAIN_FIELDS.items():
+        value = getattr(options, option)
+        if isinstance(value, Path):
+            value = str(value)
+        if value is not None:
+            settings[field] = tuple(value) if isinstance(value, list) else value
+    return RunSettings(**settings)
+
+
+_TRAIN_FIELDS = {
+    name: name
+    for name in [
+        "dataset",
+        "workspace",
+        "name",
+        "configuration",
+        "fold",
+        "planner",
+        "gpu_memory_gb",
+        "plans",
+        "epochs",
+        "iterations_per_epoch",
+        "validation_iterations",
+        "start_from",
+        "device",
+        "precision",
+        "seed",
+        "splits",
+        "patients",
+        "patient_pattern",
+        "test",
+        "batch_size",
+        "patch_size",
+        "class_weights",
+        "focus_class",
+        "augmentation",
+        "learning_rate",
+    ]
+} | {
+    "early_stopping": "early_stopping_epochs",
+    "oversampling": "foreground_oversampling",
+    "warm_up": "warm_up_iterations",
+}
+"""Option of ``unet-mic train`` -> field of `RunSettings`."""
+
+
+def _preset(options: argparse.Namespace, report: Callable[[str], None]) -> dict[str, Any]:
+    from napari_unet_mic.data.dataset import open_dataset
+    from napari_unet_mic.training.presets import small_lesions
+
+    dataset = open_dataset(options.dataset)
+    found = small_lesions(dataset)
+    name = dataset.classes[found["focus_class"]]
+    values = ", ".join(f"{field} {value}" for field, value in found.items())
+    report(f"preset {options.preset} for the smallest class, {name}: {values}")
+    return found

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from napari_unet_mic.cli import COMMANDS, main
+from napari_unet_mic.options import build_parser, run_settings
+from napari_unet_mic.training.settings import RunSettings
 
 PROMISED = [
     "check",
@@ -113,3 +115,50 @@ def test_info_names_versions_and_devices(capsys: pytest.CaptureFixture[str]) -> 
     assert facts["versions"]["napari-unet-mic"]
     assert facts["versions"]["torch"]
     assert any(device["name"] == "cpu" for device in facts["devices"])
+
+
+def test_every_option_of_train_is_a_setting() -> None:
+    words = "train d --workspace w --name n --fold each --early-stopping 20 --batch-size 3 "
+    words += "--patch-size 16 32 32 --class-weights 1 2 4 --focus-class 2 --augmentation light "
+    words += "--oversampling 0.5 --learning-rate 0.005 --warm-up 50 --precision float32 "
+    words += "--gpu-memory-gb 6"
+    said: list[str] = []
+    found = run_settings(build_parser().parse_args(words.split()), report=said.append)
+    assert found == RunSettings(
+        dataset="d",
+        workspace="w",
+        name="n",
+        fold="each",
+        early_stopping_epochs=20,
+        batch_size=3,
+        patch_size=(16, 32, 32),
+        class_weights=(1.0, 2.0, 4.0),
+        focus_class=2,
+        augmentation="light",
+        foreground_oversampling=0.5,
+        learning_rate=0.005,
+        warm_up_iterations=50,
+        precision="float32",
+        gpu_memory_gb=6.0,
+    )
+    assert said == []
+
+
+def test_what_is_left_out_is_nnunets_recipe() -> None:
+    options = build_parser().parse_args(["train", "d", "--workspace", "w", "--name", "n"])
+    usual = RunSettings(dataset="d", workspace="w", name="n")
+    assert run_settings(options, report=print) == usual
+
+
+def test_options_win_over_the_preset(tmp_path: Path) -> None:
+    from napari_unet_mic.data.phantom import write_liver
+
+    write_liver(tmp_path / "d", n_cases=2, shape=(12, 32, 32), n_test=0)
+    words = ["train", str(tmp_path / "d"), "--workspace", "w", "--name", "n"]
+    words += ["--preset", "small-lesions", "--oversampling", "0.9"]
+    said: list[str] = []
+    found = run_settings(build_parser().parse_args(words), report=said.append)
+    assert found.focus_class == 2
+    assert found.class_weights == (1.0, 1.0, 2.0)
+    assert found.foreground_oversampling == 0.9
+    assert "smallest class" in said[0]

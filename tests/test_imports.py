@@ -111,6 +111,8 @@ def test_room_imports_only_its_neighbours(room: str) -> None:
                 for name in names:
                     if name.startswith("napari_unet_mic.training."):
                         place = name.split(".")[2]
-                        assert place in {"events", "run", "settings", "presets"}, f"{file.name}: {name}"
+                        assert place in {"events", "run", "settings", "presets"}, (
+                            f"{file.name}: {name}"
+                        )
                     if name.startswith("napari_unet_mic.jobs."):
                         assert name.split(".")[2] in {"process", "worker"}, f"{file.name}: {name}"

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import os
 import threading
+import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -218,6 +220,11 @@ def _is_done(folder: Path, case: Case, mark: str) -> bool:
         return False
 
 
+def forget_case(folder: str | os.PathLike[str], name: str) -> None:
+    """Take a prepared case (a damaged one) for not there, so that it is prepared again."""
+    _CaseFiles(Path(folder), name).record.unlink(missing_ok=True)
+
+
 class PreparedStore:
     """Read prepared cases, whole or in patches.
 
@@ -301,11 +308,25 @@ class PreparedStore:
         return self.read_patch(name, (0, 0, 0), self.shape(name))
 
     def foreground_locations(self, name: str) -> dict[int, NDArray[np.int32]]:
-        """Return a sample of each class's voxels, (n, 3) each; see `locations`."""
+        """Return a sample of each class's voxels, (n, 3) each; see `locations`.
+
+        Raises
+        ------
+        UnreadableFile
+            When their file is missing or damaged.
+        """
         self._record(name)
         file = _CaseFiles(self.folder, name).locations
-        with np.load(file, allow_pickle=False) as found:
-            return {int(value): found[value] for value in found.files}
+        try:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
+                return {int(value): found[value] for value in found.files}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise UnreadableFile(
+                file,
+                expected="where the classes of a prepared case lie (.npz)",
+                got=f"a damaged file ({error})",
+                advice="delete it and prepare the dataset again",
+            ) from error
 
     def _read(self, name: str, inside: tuple[slice, ...]) -> Patch:
         """Read a box within the case: read-only views of a cached case, else new arrays."""

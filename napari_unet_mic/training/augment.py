@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -50,6 +50,8 @@ class Recipe:
         Spatial axes (0 = Z) that may be mirrored.
     masked_channels
         Channels set to 0 outside the non-zero crop (``use_mask_for_norm``).
+    is_light
+        Only mirroring, and small changes of intensity: noise, brightness and contrast.
     """
 
     patch_size: tuple[int, int, int]
@@ -59,10 +61,17 @@ class Recipe:
     mirror_axes: tuple[int, ...]
     masked_channels: tuple[int, ...] = ()
     is_2d: bool = False
+    is_light: bool = False
 
     @classmethod
-    def for_patch(cls, patch_size: Sequence[int], use_mask_for_norm: Sequence[bool] = ()) -> Recipe:
-        """Return nnU-Net's recipe for a plan's patch size of 2 or 3 axes.
+    def for_patch(
+        cls,
+        patch_size: Sequence[int],
+        use_mask_for_norm: Sequence[bool] = (),
+        *,
+        light: bool = False,
+    ) -> Recipe:
+        """Return nnU-Net's recipe for a plan's patch size of 2 or 3 axes, or the `light` one.
 
         Notes
         -----
@@ -70,6 +79,9 @@ class Recipe:
         axis; dummy 2-D ±180° in plane; 2-D ±180°, or ±15° when the patch's ratio
         exceeds 1.5.
         """
+        if light:
+            whole = cls.for_patch(patch_size, use_mask_for_norm)
+            return replace(whole, initial_patch_size=whole.patch_size, is_light=True)
         masked = tuple(i for i, use in enumerate(use_mask_for_norm) if use)
         if len(patch_size) == 2:
             y, x = (int(size) for size in patch_size)
@@ -93,6 +105,8 @@ class Recipe:
 
     def draw_spatial(self, rng: Generator) -> NDArray[np.float64] | None:
         """Draw rotation and scaling; the matrix from output to source offsets, or None."""
+        if self.is_light:
+            return None
         rotate, scale = rng.random() < P_ROTATION, rng.random() < P_SCALING
         if not (rotate or scale):
             return None
@@ -109,6 +123,8 @@ class Recipe:
         `image` (C, Z, Y, X) may be changed in place; the result is returned.
         """
         channels = range(image.shape[0])
+        if self.is_light:
+            return self._small_changes(image, rng)
         if rng.random() < P_NOISE:
             image = add_noise(image, rng.uniform(0, 0.1), seed=int(rng.integers(2**31)))
         if rng.random() < P_BLUR:
@@ -131,6 +147,16 @@ class Recipe:
             if rng.random() < probability:
                 for c in channels:
                     image[c] = change_gamma(image[c], _around_one(rng, 0.7, 1.5), invert=invert)
+        return image
+
+    def _small_changes(self, image: Tensor, rng: Generator) -> Tensor:
+        if rng.random() < P_NOISE:
+            image = add_noise(image, rng.uniform(0, 0.05), seed=int(rng.integers(2**31)))
+        if rng.random() < P_BRIGHTNESS:
+            image *= rng.uniform(0.9, 1.1)
+        if rng.random() < P_CONTRAST:
+            for c in range(image.shape[0]):
+                image[c] = change_contrast(image[c], rng.uniform(0.9, 1.1))
         return image
 
     def apply(

@@ -15,18 +15,26 @@ from pathlib import Path
 import torch
 
 from napari_unet_mic.errors import BadInput
-from napari_unet_mic.network.checkpoint import ModelFolder
+from napari_unet_mic.network.checkpoint import KINDS, ModelFolder
 from napari_unet_mic.preprocessing.store import PreparedStore
 from napari_unet_mic.training import events
 from napari_unet_mic.training.augment import Recipe
 from napari_unet_mic.training.events import Event, in_force, read_events
+from napari_unet_mic.training.faults import is_write_failure, no_room
 from napari_unet_mic.training.learner import Learner, Place
+from napari_unet_mic.training.memory import gpu_bytes, process_bytes
+from napari_unet_mic.training.pace import Pace
 from napari_unet_mic.training.patches import TRAINING, VALIDATION, Batch, PatchSampler, ahead
+from napari_unet_mic.training.pause import Pause
 from napari_unet_mic.training.prepare import Materials
-from napari_unet_mic.training.run import Run
+from napari_unet_mic.training.preview import Preview
+from napari_unet_mic.training.run import Run, RunSettings
 
 Emit = Callable[[Event], None]
 ShouldStop = Callable[[], bool]
+
+MOST_BAD_LOSSES = 10
+"""So many losses in a row that are no numbers end the run."""
 
 
 class Stopped(Exception):
@@ -48,9 +56,10 @@ class Training:
         precision: torch.dtype,
         emit: Emit,
         should_stop: ShouldStop,
+        pause: Pause,
     ) -> None:
         self.run, self.settings, self.materials = run, run.settings, materials
-        self.emit, self.should_stop = emit, should_stop
+        self.emit, self.should_stop, self.pause = emit, should_stop, pause
         self.learner = Learner(
             materials.plan,
             materials.configuration,
@@ -59,31 +68,11 @@ class Training:
             device=device,
             precision=precision,
         )
-        store = PreparedStore(materials.preprocessed)
-        recipe = Recipe.for_patch(
-            materials.configuration.patch_size, materials.configuration.use_mask_for_norm
-        )
-
-        def sampler(names: tuple[str, ...], stream: int, *, augment: bool) -> PatchSampler:
-            return PatchSampler(
-                store,
-                names,
-                batch_size=materials.configuration.batch_size,
-                recipe=recipe,
-                seed=run.settings.seed,
-                stream=stream,
-                oversampling=run.settings.foreground_oversampling,
-                augment=augment,
-                ignore_value=materials.dataset.ignore_value,
-                device=device if device.type == "cuda" else None,
-            )
-
-        augment = run.settings.augmentation != "none"
-        self.training = sampler(materials.training, TRAINING, augment=augment)
-        self.validation = sampler(
-            materials.validation or materials.training, VALIDATION, augment=False
-        )
+        self.training, self.validation = samplers(run.settings, materials, device)
+        self.preview = Preview(run, materials, self.validation, self.learner, emit)
         self.threads = 1 if device.type == "cpu" else max(1, min(8, (os.cpu_count() or 2) - 1))
+        self.pace, self.validation_pace = Pace(), Pace()
+        self.bad_losses = 0
         self.saved_at = time.monotonic()
         self.said_at = 0.0
 
@@ -93,13 +82,15 @@ class Training:
         if run.checkpoint("final").exists():
             return Place(settings.epochs)
         place = self._begin(began)
-        while place.epoch < settings.epochs:
+        while place.epoch < settings.epochs and not self._ends_early(place):
             self._epoch(place)
-        self._save("final", Place(settings.epochs))
+        self._save("final", place)
+        self.preview(place, at_once=True)
         run.checkpoint("latest").unlink(missing_ok=True)
         return place
 
     def _begin(self, began: float) -> Place:
+        self._clear_away()
         materials, settings = self.materials, self.settings
         self.emit(
             events.Prepared(
@@ -116,34 +107,47 @@ class Training:
         if self.run.checkpoint("latest").exists():
             place = self.learner.resume(self.run.checkpoint("latest"))
             self.emit(events.Resumed(place.epoch, place.iteration))
-            return place
+            if note := self.learner.note_on_threads:
+                self.emit(events.Progress("train", 0, settings.epochs, note=note))
+            return self._keep(place)
         happened = in_force(read_events(self.run.events_file)[0])
         if any(isinstance(e, events.EpochFinished | events.IterationsFinished) for e in happened):
             self.emit(events.Resumed(0))
         if settings.start_from:
-            said = self.learner.start_from(weights_file(Path(settings.start_from)))
+            said = self.learner.start_from(weights_file(Path(settings.start_from), settings.fold))
             self.emit(events.Progress("train", 0, settings.epochs, note=said))
-        return Place()
+        return self._keep(Place())
+
+    def _clear_away(self) -> None:
+        """Remove half-written files that a killed trainer left; the lock keeps others away."""
+        left = [*self.run.fold_folder.glob(".part-*"), *self.run.folder.glob(".part-*-preview.npz")]
+        for file in left:
+            file.unlink(missing_ok=True)
+
+    def _keep(self, place: Place) -> Place:
+        self.pause.epoch, self.pause.iteration = place.epoch, place.iteration
+        return place
+
+    def _ends_early(self, place: Place) -> bool:
+        """Whether the EMA of pseudo Dice has not become better for too long; says so."""
+        patience, history = self.settings.early_stopping_epochs, self.learner.logging["ema_fg_dice"]
+        known = [value for value in history if math.isfinite(value)]
+        if patience is None or not known:
+            return False
+        best = history.index(max(known))
+        if len(history) - 1 - best < patience:
+            return False
+        self.emit(events.EndedEarly(place.epoch, best + 1, patience))
+        return True
 
     def _epoch(self, place: Place) -> None:
-        settings, learner = self.settings, self.learner
-        per_epoch = settings.iterations_per_epoch
-        began, clock = time.time(), time.monotonic()
+        learner, pace = self.learner, self.pace
+        began = time.time()
+        pace.begin()
+        self.validation_pace.begin()
         rate = learner.set_epoch(place.epoch)
         learner.network.train()
-        first = place.iteration
-        numbers = range(place.epoch * per_epoch + first, (place.epoch + 1) * per_epoch)
-        pending: list[torch.Tensor] = []
-        batches = ahead(self.training, numbers, threads=self.threads)
-        try:
-            for batch in batches:
-                pending.append(learner.train_step(batch))
-                place.iteration += 1
-                self._between_iterations(place, pending, first, clock)
-        finally:
-            batches.close()
-        self._take_losses(place, pending)
-        per_iteration = (time.monotonic() - clock) / max(1, len(numbers))
+        self._learn(place)
         loss, dice, iou = learner.validate(self._validation_patches(place))
         train_loss = sum(place.losses) / len(place.losses)
         ema, is_best = learner.note_epoch(
@@ -157,26 +161,72 @@ class Training:
                 dice=dice,
                 iou=iou,
                 learning_rate=rate,
-                seconds=time.monotonic() - clock,
-                seconds_per_iteration=per_iteration,
+                seconds=pace.seconds + self.validation_pace.seconds,
+                seconds_per_iteration=pace.seconds_per_iteration,
                 ema_dice=ema,
                 is_best=is_best,
-                memory_bytes=memory_bytes(learner.device),
+                memory_bytes=process_bytes(),
+                gpu_memory_bytes=gpu_bytes(learner.device),
+                waiting_share=pace.waiting_share,
             )
         )
         place.epoch, place.iteration, place.losses = place.epoch + 1, 0, []
+        self._keep(place)
+        self._close_epoch(place, is_best=is_best)
+
+    def _close_epoch(self, place: Place, *, is_best: bool) -> None:
         if is_best:
             self._save("best", place)
-        is_last = place.epoch == settings.epochs
-        if not is_last and (time.monotonic() - self.saved_at > 60 or place.epoch % 50 == 0):
+        self.preview(place)
+        if place.epoch == self.settings.epochs:
+            return
+        if time.monotonic() - self.saved_at > 60 or place.epoch % 50 == 0:
             self._save("latest", place)
-        if not is_last and self.should_stop():
+        if self.should_stop():
             self._save("latest", place)
             raise Stopped(place)
 
-    def _between_iterations(
-        self, place: Place, pending: list[torch.Tensor], first: int, clock: float
-    ) -> None:
+    def _learn(self, place: Place) -> None:
+        """Train the rest of an epoch; a pause gives the device back in between."""
+        pending: list[torch.Tensor] = []
+        while place.iteration < self.settings.iterations_per_epoch:
+            self._learn_until_pause(place, pending)
+            self._take_losses(place, pending)
+            if self.pause.asked:
+                self._wait(place)
+        if not place.losses:
+            raise self._no_number(math.nan, place)
+
+    def _learn_until_pause(self, place: Place, pending: list[torch.Tensor]) -> None:
+        per_epoch, learner = self.settings.iterations_per_epoch, self.learner
+        first = place.epoch * per_epoch + place.iteration
+        batches = ahead(
+            self.training, range(first, (place.epoch + 1) * per_epoch), threads=self.threads
+        )
+        try:
+            for batch in self.pace.fetching(batches):
+                learner.warm_up(place.epoch * per_epoch + place.iteration)
+                pending.append(learner.train_step(batch))
+                self.pace.step()
+                place.iteration += 1
+                self._keep(place)
+                self._between_iterations(place, pending)
+                if self.pause.asked:
+                    return
+        finally:
+            batches.close()
+
+    def _wait(self, place: Place) -> None:
+        """Pause: a checkpoint, the device given back, and on when nobody asks any more."""
+        self._save("latest", place)
+        self.pause.hold(self.learner.rest())
+        if self.should_stop():
+            raise Stopped(place)
+        self.learner.wake()
+        self.pace.resume()
+        self.validation_pace.resume()
+
+    def _between_iterations(self, place: Place, pending: list[torch.Tensor]) -> None:
         settings, now = self.settings, time.monotonic()
         if self.should_stop():
             self._take_losses(place, pending)
@@ -186,71 +236,130 @@ class Training:
             self.said_at = now
             fresh = self._take_losses(place, pending)
             done = place.epoch * settings.iterations_per_epoch + place.iteration
-            speed = (now - clock) / (place.iteration - first)
-            self.emit(events.IterationsFinished(place.epoch, place.iteration, fresh, speed))
+            self.emit(
+                events.IterationsFinished(
+                    place.epoch,
+                    place.iteration,
+                    fresh,
+                    self.pace.seconds_per_iteration,
+                    learning_rate=self.learner.optimizer.param_groups[0]["lr"],
+                    memory_bytes=process_bytes(),
+                    gpu_memory_bytes=gpu_bytes(self.learner.device),
+                )
+            )
             self.emit(
                 events.Progress("train", done, settings.epochs * settings.iterations_per_epoch)
             )
         if now - self.saved_at > settings.checkpoint_minutes * 60:
             self._take_losses(place, pending)
             self._save("latest", place)
+        self.preview(place)
 
     def _validation_patches(self, place: Place) -> Generator[Batch, None, None]:
         """Yield the epoch's validation batches; a stop between them keeps the epoch's training."""
         total = self.settings.validation_iterations
         numbers = range(place.epoch * total, (place.epoch + 1) * total)
         batches = ahead(self.validation, numbers, threads=self.threads)
+        self.validation_pace.resume()
         try:
             for done, batch in enumerate(batches):
                 if self.should_stop():
                     self._save("latest", place)
                     raise Stopped(place)
+                if self.pause.asked:
+                    self._wait(place)
                 if time.monotonic() - self.said_at > 2.0:
                     self.said_at = time.monotonic()
                     self.emit(events.Progress("validation patches", done, total))
                 yield batch
+                self.validation_pace.step()
         finally:
             batches.close()
 
     def _take_losses(self, place: Place, pending: list[torch.Tensor]) -> float:
-        """Move losses from the device into the epoch's record; returns the mean of the new."""
+        """Move losses from the device into the epoch's record; returns the mean of the new.
+
+        A loss that is no number taught nothing (`Learner.train_step`) and is passed over; many
+        in a row end the run.
+        """
         fresh = torch.stack(pending).float().cpu().tolist() if pending else []
         pending.clear()
-        if not all(map(math.isfinite, fresh)):
-            raise BadInput(
-                f"{self.run.name}: the training loss",
-                expected="a finite number",
-                got=f"{next(v for v in fresh if not math.isfinite(v))} in epoch {place.epoch}",
-                advice="see that no image holds invalid values, or lower the learning rate; "
-                "the last checkpoint is from before",
-            )
-        place.losses.extend(fresh)
-        return sum(fresh) / len(fresh) if fresh else math.nan
+        for loss in fresh:
+            self.bad_losses = 0 if math.isfinite(loss) else self.bad_losses + 1
+            if self.bad_losses >= MOST_BAD_LOSSES:
+                raise self._no_number(loss, place)
+        known = [loss for loss in fresh if math.isfinite(loss)]
+        place.losses.extend(known)
+        return sum(known) / len(known) if known else math.nan
+
+    def _no_number(self, loss: float, place: Place) -> BadInput:
+        return BadInput(
+            f"{self.run.name}: the training loss",
+            expected="a finite number",
+            got=f"{loss} for {self.bad_losses} batches in a row, in epoch {place.epoch}",
+            advice="see that no image holds invalid values, or lower the learning rate; "
+            "the last checkpoint is from before",
+        )
 
     def _save(self, kind: str, place: Place) -> None:
         file = self.run.checkpoint(kind)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self.learner.save(file, place)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self.learner.save(file, place)
+        except (OSError, RuntimeError) as error:
+            if not is_write_failure(error):
+                raise
+            raise no_room(file, error, self.learner.checkpoint_bytes) from error
         if kind == "latest":
             self.saved_at = time.monotonic()
         self.emit(events.CheckpointSaved(kind, str(file), place.epoch, place.iteration))
 
 
-def weights_file(path: Path) -> Path:
-    """Return the checkpoint file of a model folder, or the file itself."""
+def samplers(
+    settings: RunSettings, materials: Materials, device: torch.device
+) -> tuple[PatchSampler, PatchSampler]:
+    """Return the sources of training and of validation patches; the latter are plain.
+
+    With fold "all" the validation patches come from the training cases, as in nnU-Net.
+    """
+    configuration = materials.configuration
+    store = PreparedStore(materials.preprocessed)
+    recipe = Recipe.for_patch(
+        configuration.patch_size,
+        configuration.use_mask_for_norm,
+        light=settings.augmentation == "light",
+    )
+
+    def sampler(names: tuple[str, ...], stream: int, *, training: bool) -> PatchSampler:
+        return PatchSampler(
+            store,
+            names,
+            batch_size=configuration.batch_size,
+            recipe=recipe,
+            seed=settings.seed,
+            stream=stream,
+            oversampling=settings.foreground_oversampling,
+            augment=training and settings.augmentation != "none",
+            ignore_value=materials.dataset.ignore_value,
+            device=device if device.type == "cuda" else None,
+            focus=settings.focus_class if training else None,
+        )
+
+    return (
+        sampler(materials.training, TRAINING, training=True),
+        sampler(materials.validation or materials.training, VALIDATION, training=False),
+    )
+
+
+def weights_file(path: Path, fold: int | str = 0) -> Path:
+    """Return the checkpoint file of a model folder, or the file itself.
+
+    Of a model with several folds the same fold is taken where it is there, since another has
+    learned from this fold's validation cases.
+    """
     if path.is_file():
         return path
     model = ModelFolder.open(path)
-    folds = model.folds("final") or (0,)
-    return model.file(folds[0], "final")
-
-
-def memory_bytes(device: torch.device) -> int:
-    """Return the most memory taken so far: on a GPU its own, else this process's."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_reserved(device))
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    kind = next((kind for kind in KINDS if model.folds(kind)), "final")
+    folds = model.folds(kind) or (0,)
+    return model.file(fold if fold in folds else folds[0], kind)

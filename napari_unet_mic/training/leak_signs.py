@@ -209,8 +209,8 @@ def measure_run(
         `should_stop` said so.
     """
     final = run.checkpoint("final")
-    if run.settings.fold == "all" or not final.is_file():
-        got = "fold all" if run.settings.fold == "all" else "none yet"
+    if run.settings.fold in ("all", "each") or not final.is_file():
+        got = f"fold {run.settings.fold}" if run.settings.fold in ("all", "each") else "none yet"
         raise BadInput(
             run.folder,
             expected="a finished run with validation cases of its own",

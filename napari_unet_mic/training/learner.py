@@ -85,6 +85,11 @@ class Learner:
         )
         scaled = device.type == "cuda" and precision == torch.float16
         self.scaler = torch.amp.GradScaler("cuda") if scaled else None
+        self.rate = settings.learning_rate
+        self.note_on_threads = ""
+        self.class_weights: Tensor | None = None
+        if settings.class_weights is not None:
+            self.class_weights = torch.tensor(settings.class_weights, device=device)
         self.best_ema: float | None = None
         self.logging: dict[str, list[Any]] = {
             name: []
@@ -113,10 +118,19 @@ class Learner:
     def set_epoch(self, epoch: int) -> float:
         """Set the poly learning rate of an epoch and return it."""
         left: float = 1 - epoch / self.settings.epochs
-        rate = self.settings.learning_rate * math.pow(left, POLY_EXPONENT)
+        self.rate = self.settings.learning_rate * math.pow(left, POLY_EXPONENT)
+        self._use_rate(self.rate)
+        return self.rate
+
+    def warm_up(self, iteration: int) -> None:
+        """Lower the learning rate before an iteration (of the whole run) that warms up."""
+        total = self.settings.warm_up_iterations
+        if iteration <= total:
+            self._use_rate(self.rate * min(1.0, (iteration + 1) / max(1, total)))
+
+    def _use_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        return rate
 
     def _loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         with self._autocast():
@@ -126,19 +140,25 @@ class Learner:
             labels,
             batch_dice=self.configuration.batch_dice,
             ignore_value=self.dataset.ignore_value,
+            class_weights=self.class_weights,
         )
         return loss, outputs[0]
 
     def train_step(self, batch: Batch) -> Tensor:
-        """Learn from one batch; returns its loss, still on the device."""
+        """Learn from one batch; returns its loss, still on the device.
+
+        A batch whose gradients are not finite teaches nothing: the weights stay as they are, so
+        that no checkpoint ever holds a NaN.
+        """
         images = batch.images.to(self.device, non_blocking=True)
         labels = batch.labels.to(self.device, non_blocking=True)
         self.optimizer.zero_grad(set_to_none=True)
         loss, _ = self._loss(images, labels)
         if self.scaler is None:
             loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
-            self.optimizer.step()
+            norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
+            if bool(torch.isfinite(norm)):
+                self.optimizer.step()
         else:
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             self.scaler.unscale_(self.optimizer)
@@ -146,6 +166,43 @@ class Learner:
             self.scaler.step(self.optimizer)
             self.scaler.update()
         return loss.detach()
+
+    @torch.no_grad()
+    def answer(self, image: Tensor) -> Tensor:
+        """Return the classes (*space) that the network gives an image patch (C, *space) now."""
+        with self._autocast():
+            outputs = self.network(image[None].to(self.device))
+        classes: Tensor = outputs[0][0].argmax(0)
+        return classes
+
+    def rest(self) -> str:
+        """Move network and optimiser off a GPU; says what became of the memory."""
+        if self.device.type == "cpu":
+            return "on a CPU: the memory stays with the process"
+        self._move(torch.device("cpu"))
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif self.device.type == "mps":
+            torch.mps.empty_cache()
+        return "GPU memory is given back"
+
+    def wake(self) -> None:
+        """Move network and optimiser back to where they compute."""
+        if self.device.type != "cpu":
+            self._move(self.device)
+
+    def _move(self, device: torch.device) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        self.network.to(device)
+        for state in self.optimizer.state.values():
+            for name, value in state.items():
+                if isinstance(value, Tensor):
+                    state[name] = value.to(device)
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        """About how large a checkpoint is: weights, and one momentum for each."""
+        return 2 * sum(p.numel() * p.element_size() for p in self.network.parameters()) + 2**20
 
     @torch.no_grad()
     def validate(self, batches: Iterable[Batch]) -> tuple[float, ClassScores, ClassScores]:
@@ -214,7 +271,13 @@ class Learner:
         return ema, is_best
 
     def save(self, file: Path, place: Place) -> None:
-        """Write a checkpoint in nnU-Net's layout, with what an exact resume needs beside it."""
+        """Write a checkpoint in nnU-Net's layout, with what an exact resume needs beside it.
+
+        A network that never saw a mirrored patch is not to be mirrored when it predicts, as
+        nnU-Net's trainers without augmentation say too.
+        """
+        mirrored = self.settings.augmentation != "none"
+        mirror_axes = tuple(range(self.configuration.ndim)) if mirrored else None
         checkpoint.save(
             file,
             network=self.network,
@@ -230,7 +293,7 @@ class Learner:
             grad_scaler_state=self.scaler.state_dict() if self.scaler else None,
             logging=self.logging,
             best_ema=self.best_ema,
-            mirror_axes=tuple(range(self.configuration.ndim)),
+            mirror_axes=mirror_axes,
             extra={
                 "unet_mic": {
                     "iteration": place.iteration,
@@ -266,6 +329,12 @@ class Learner:
                 self.logging[name] = list(values)
         self.best_ema = found.get("_best_ema")
         ours = found.get("unet_mic") or {}
+        before, now = ours.get("threads"), torch.get_num_threads()
+        if self.device.type == "cpu" and before not in (None, now):
+            self.note_on_threads = (
+                f"Computed with {before} threads until here and with {now} from here: the last "
+                "bits of the weights will not be those of a run that was left alone."
+            )
         return Place(
             int(found["current_epoch"]), int(ours.get("iteration", 0)), list(ours.get("losses", []))
         )

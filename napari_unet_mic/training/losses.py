@@ -45,7 +45,12 @@ def downsample_target(target: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def dice_ce_loss(
-    logits: Tensor, target: Tensor, *, batch_dice: bool, ignore_value: int | None = None
+    logits: Tensor,
+    target: Tensor,
+    *,
+    batch_dice: bool,
+    ignore_value: int | None = None,
+    class_weights: Tensor | None = None,
 ) -> Tensor:
     """Return cross entropy minus mean soft Dice of the foreground classes.
 
@@ -60,6 +65,9 @@ def dice_ce_loss(
         Dice of each sample.
     ignore_value
         Voxels of this target value count in neither term.
+    class_weights
+        (K,): how much a voxel of each class counts in the cross entropy, whose mean is taken
+        over the weights (torch's ``cross_entropy(weight=…)``); None weighs all alike.
 
     Notes
     -----
@@ -74,10 +82,14 @@ def dice_ce_loss(
         valid = target != ignore_value  # (B, *space)
         target = torch.where(valid, target, 0)
     picked = log_p.gather(1, target[:, None])[:, 0]  # (B, *space)
-    if valid is None:
+    weights = None if valid is None else valid.float()
+    if class_weights is not None:
+        own = class_weights.to(target.device)[target]  # (B, *space)
+        weights = own if weights is None else own * weights
+    if weights is None:
         cross_entropy = -picked.mean()
     else:
-        cross_entropy = -(picked * valid).sum() / valid.sum().clamp_min(1)
+        cross_entropy = -(picked * weights).sum() / weights.sum().clamp_min(1e-12)
     return cross_entropy - soft_dice(log_p.exp(), target, valid=valid, batch_dice=batch_dice)
 
 
@@ -105,6 +117,7 @@ def deep_supervision_loss(
     *,
     batch_dice: bool,
     ignore_value: int | None = None,
+    class_weights: Tensor | None = None,
 ) -> Tensor:
     """Return the weighted loss over the outputs of a network, the finest first.
 
@@ -120,7 +133,11 @@ def deep_supervision_loss(
         if weight:
             at_scale = downsample_target(target, logits.shape[2:])
             total = total + weight * dice_ce_loss(
-                logits, at_scale, batch_dice=batch_dice, ignore_value=ignore_value
+                logits,
+                at_scale,
+                batch_dice=batch_dice,
+                ignore_value=ignore_value,
+                class_weights=class_weights,
             )
     return total
 

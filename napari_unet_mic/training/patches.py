@@ -26,6 +26,8 @@ from napari_unet_mic.training.threads import compute_alone
 
 Triple: TypeAlias = tuple[int, int, int]
 
+COMPONENT_VOXELS = 200
+
 TRAINING, VALIDATION = 0, 1
 """The streams of random numbers: training and validation patches never share draws."""
 
@@ -74,6 +76,9 @@ class PatchSampler:
         Whether the recipe's augmentation is applied.
     ignore_value
         When the dataset has one, unforced samples too are centred on annotated voxels.
+    focus
+        A class whose connected components are the centres of forced samples, each component
+        as likely as another; in a case without it forced samples are as ever.
     """
 
     def __init__(
@@ -88,6 +93,7 @@ class PatchSampler:
         oversampling: float = 0.33,
         augment: bool = True,
         ignore_value: int | None = None,
+        focus: int | None = None,
         device: torch.device | None = None,
     ) -> None:
         if not names:
@@ -105,9 +111,11 @@ class PatchSampler:
         self.stream = stream
         self.augment = augment
         self.ignore_value = ignore_value
+        self.focus = focus
         self.device = device or torch.device("cpu")
         self.first_forced = round(batch_size * (1 - oversampling))
         self._locations: dict[str, dict[int, NDArray[np.int16]]] = {}
+        self._components: dict[str, list[NDArray[np.int16]]] = {}
         self._lock = threading.Lock()
 
     def batch(self, iteration: int) -> Batch:
@@ -169,6 +177,10 @@ class PatchSampler:
     def _centre(self, name: str, rng: Random, *, forced: bool) -> NDArray[np.int16] | None:
         if not forced and self.ignore_value is None:
             return None
+        if forced and self.focus is not None and (found := self.components(name)):
+            voxels = found[int(rng.integers(len(found)))]
+            spot: NDArray[np.int16] = voxels[int(rng.integers(len(voxels)))]
+            return spot
         locations = self.locations(name)
         classes = sorted(value for value in locations if value != ANNOTATED)
         if not forced or not classes:
@@ -192,6 +204,32 @@ class PatchSampler:
             with self._lock:
                 self._locations[name] = known
         return known
+
+    def components(self, name: str) -> list[NDArray[np.int16]]:
+        """Return voxels (n, 3) of each connected component of the focus class; kept in memory."""
+        with self._lock:
+            known = self._components.get(name)
+        if known is None:
+            _, labels = self.store.read_patch(name, (0, 0, 0), self.store.shape(name))
+            known = components_of(labels == self.focus)
+            with self._lock:
+                self._components[name] = known
+        return known
+
+
+def components_of(mask: NDArray[np.bool_]) -> list[NDArray[np.int16]]:
+    """Return at most `COMPONENT_VOXELS` voxels (n, 3), spread evenly, of each 26-connected part."""
+    import cc3d
+
+    if not mask.any():
+        return []
+    parts, n = cc3d.connected_components(mask, connectivity=26, return_N=True)
+    voxels = np.argwhere(parts).astype(np.int16)
+    number = parts[parts > 0]
+    order = np.argsort(number, kind="stable")
+    ends = np.cumsum(np.bincount(number, minlength=n + 1)[1:])
+    found = np.split(voxels[order], ends[:-1])
+    return [part[:: -(-len(part) // COMPONENT_VOXELS)] for part in found]
 
 
 def central(lower: Triple, initial: Triple, final: Triple) -> Triple:

@@ -32,8 +32,9 @@ from napari_unet_mic.planning.plan import Configuration, Plan, read_plan, write_
 from napari_unet_mic.planning.rules import plan_experiment
 from napari_unet_mic.preprocessing import store
 from napari_unet_mic.preprocessing.provenance import settings_of
+from napari_unet_mic.training.adjust import adjusted, check_classes
 from napari_unet_mic.training.events import Event, Progress
-from napari_unet_mic.training.run import RunSettings
+from napari_unet_mic.training.run import CROSS_VALIDATION, RunSettings
 
 Emit = Callable[[Event], None]
 ShouldStop = Callable[[], bool]
@@ -75,7 +76,8 @@ def prepare(settings: RunSettings, emit: Emit, should_stop: ShouldStop) -> Mater
     training, validation = _fold(settings.fold, splits_file, dataset, names, patients)
     if patients is not None and not workspace.patients_file.exists():
         patients.write(workspace.patients_file)
-    plan = make_plan(settings, workspace, dataset, emit, should_stop)
+    check_classes(settings, dataset)
+    plan = adjusted(make_plan(settings, workspace, dataset, emit, should_stop), settings)
     configuration = plan.configuration(settings.configuration)
     check_channels(dataset, plan, configuration)
     folder = preprocess(workspace, dataset, plan, configuration, emit, should_stop)
@@ -94,13 +96,15 @@ def check_settings(settings: RunSettings) -> None:
     """
     dataset = open_dataset(settings.dataset)
     if settings.test is not None:
-        dataset = dataset.with_test(_test_names(settings.test, dataset))
+        dataset = dataset.with_test(named_cases(settings.test, dataset))
     names = [case.name for case in dataset.training]
     splits = settings.splits or Path(settings.workspace) / "splits_final.json"
     patients = _patients(settings, dataset, Path(settings.workspace) / "patients.json")
-    _fold(settings.fold, Path(splits), dataset, names, patients, write=False)
+    for fold in CROSS_VALIDATION if settings.fold == "each" else (settings.fold,):
+        _fold(fold, Path(splits), dataset, names, patients, write=False)
+    check_classes(settings, dataset)
     if settings.plans:
-        plan = read_plan(Path(settings.plans))
+        plan = adjusted(read_plan(Path(settings.plans)), settings)
         check_channels(dataset, plan, plan.configuration(settings.configuration))
     if settings.start_from and not Path(settings.start_from).exists():
         raise BadInput(
@@ -153,7 +157,7 @@ def open_workspace(settings: RunSettings) -> Workspace:
         would know cases that must stay unseen.
     """
     dataset = open_dataset(settings.dataset)
-    asked = None if settings.test is None else _test_names(settings.test, dataset)
+    asked = None if settings.test is None else named_cases(settings.test, dataset)
     if asked is not None:
         dataset = dataset.with_test(asked)
     workspace = Workspace.create(settings.workspace, dataset)
@@ -170,7 +174,8 @@ def open_workspace(settings: RunSettings) -> Workspace:
     return workspace
 
 
-def _test_names(words: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
+def named_cases(words: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
+    """Return the case names that --test means: its words, or the lines of the one file it names."""
     known = {case.name for case in dataset.cases}
     if len(words) == 1 and words[0] not in known and Path(words[0]).is_file():
         return read_test_cases(Path(words[0]))
@@ -226,6 +231,7 @@ def _fold(
     *,
     write: bool = True,
 ) -> tuple[list[str], list[str]]:
+    assert fold != "each"  # a cross-validation asks for its folds one by one
     wanted: Fold = "all" if isinstance(fold, str) else fold
     if wanted == "all":
         return fold_cases([], "all", names)

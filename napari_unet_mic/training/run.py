@@ -21,10 +21,10 @@ from napari_unet_mic.training import events
 from napari_unet_mic.training.lock import Holder, RunLock, is_locked
 from napari_unet_mic.training.settings import RunSettings
 
-__all__ = ["Run", "RunSettings", "RunState", "runs_of"]
+__all__ = ["CROSS_VALIDATION", "Run", "RunSettings", "RunState", "runs_of"]
 
 FORMAT_VERSION = 1
-CROSS_VALIDATION = (0, 1, 2, 3, 4)
+CROSS_VALIDATION: tuple[int | str, ...] = (0, 1, 2, 3, 4)
 """The folds of a run with fold "each"."""
 
 STARTING_SECONDS = 120.0

@@ -115,9 +115,7 @@ class RunSettings:
         self._check(
             "foreground_oversampling", 0 <= self.foreground_oversampling <= 1, "between 0 and 1"
         )
-        self._check(
-            "augmentation", self.augmentation in AUGMENTATIONS, " or ".join(AUGMENTATIONS)
-        )
+        self._check("augmentation", self.augmentation in AUGMENTATIONS, " or ".join(AUGMENTATIONS))
         self._check_patch_and_weights()
 
     def _check_patch_and_weights(self) -> None:
@@ -157,8 +155,9 @@ class RunSettings:
     def from_json(cls, values: dict[str, Any]) -> RunSettings:
         """Read settings; fields of a later release are passed over."""
         known = {f.name for f in dataclasses.fields(cls)}
-        given = {k: v for k, v in values.items() if k in known}
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+        given: dict[str, Any] = {k: v for k, v in values.items() if k in known}
+        given = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+        return cls(**given)
 
     def absolute(self) -> RunSettings:
         """Return the settings with every path made absolute."""

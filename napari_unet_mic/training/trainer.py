@@ -26,11 +26,14 @@ from napari_unet_mic.inference import allocator
 from napari_unet_mic.inference.precision import choose_device, choose_precision
 from napari_unet_mic.planning.plan import write_plan
 from napari_unet_mic.training import events
+from napari_unet_mic.training.crossvalidation import gather_folds
 from napari_unet_mic.training.epochs import Stopped, Training
 from napari_unet_mic.training.events import Event, EventLog
+from napari_unet_mic.training.faults import explained
 from napari_unet_mic.training.learner import Place
 from napari_unet_mic.training.lock import Holder
 from napari_unet_mic.training.narration import sentence
+from napari_unet_mic.training.pause import Pause
 from napari_unet_mic.training.prepare import Materials, check_settings, prepare
 from napari_unet_mic.training.run import Run, RunSettings
 from napari_unet_mic.training.validate import score_test_set, validate_fold
@@ -70,7 +73,6 @@ def _train_locked(run: Run, session: str, emit: Emit, should_stop: ShouldStop) -
     settings = run.settings
     device, why = choose_device(settings.device)
     precision, also = choose_precision(settings.precision, device)
-    classes = _classes(settings)
     holder = Holder.this_process()
     emit(
         events.RunStarted(
@@ -81,27 +83,80 @@ def _train_locked(run: Run, session: str, emit: Emit, should_stop: ShouldStop) -
             epochs=settings.epochs,
             iterations_per_epoch=settings.iterations_per_epoch,
             validation_iterations=settings.validation_iterations,
-            classes=classes,
+            classes=_classes(settings),
             host=holder.host,
             pid=holder.pid,
             threads=torch.get_num_threads(),
         )
     )
-    place = Place()
+    road = _Road(run, device, precision, emit, should_stop, Pause(run, session, emit, should_stop))
     try:
-        materials = prepare(settings, emit, should_stop)
-        write_model_folder(run, materials)
-        place = Training(run, materials, device, precision, emit, should_stop).go(began)
-        if not _is_newer(run.validation_folder / "summary.json", run.checkpoint("final")):
-            validate_fold(run, materials, emit, should_stop)
-        if materials.test and not _is_newer(run.test_folder / "test.json", run.checkpoint("final")):
-            score_test_set(run, materials, emit, should_stop)
+        road.walk(began)
     except Stopped as stop:
         emit(events.RunStopped(_reason(run, session), stop.place.epoch, stop.place.iteration))
     except Cancelled:
-        emit(events.RunStopped(_reason(run, session), place.epoch, place.iteration))
+        emit(events.RunStopped(_reason(run, session), road.place.epoch, road.place.iteration))
     else:
         emit(events.RunFinished(seconds=time.monotonic() - began))
+
+
+class _Road:
+    """The stages of a run, each done unless it was done before."""
+
+    def __init__(
+        self,
+        run: Run,
+        device: torch.device,
+        precision: torch.dtype,
+        emit: Emit,
+        should_stop: ShouldStop,
+        pause: Pause,
+    ) -> None:
+        self.run, self.device, self.precision = run, device, precision
+        self.emit, self.should_stop, self.pause = emit, should_stop, pause
+        self.place = Place()
+
+    def walk(self, began: float) -> None:
+        """Train and validate every fold, gather them, score the test set."""
+        run, folds = self.run, self.run.folds
+        materials = None
+        for number, fold in enumerate(folds, start=1):
+            one = run.of_fold(fold)
+            if len(folds) > 1:
+                if _is_validated(one):
+                    continue
+                self.emit(events.FoldStarted(int(fold), number, len(folds)))
+            materials = self._one_fold(one, began)
+        if materials is None:
+            materials = self._prepared(run.of_fold(folds[0]))
+        with explained(materials, self.device, self.precision):
+            if len(folds) > 1:
+                gather_folds(run, materials, self.emit)
+            if materials.test and not _is_tested(run):
+                score_test_set(run, materials, self.emit, self.pause.should_stop)
+
+    def _prepared(self, run: Run) -> Materials:
+        materials = prepare(run.settings, self.emit, self.pause.should_stop)
+        write_model_folder(run, materials)
+        return materials
+
+    def _one_fold(self, run: Run, began: float) -> Materials:
+        materials = self._prepared(run)
+        with explained(materials, self.device, self.precision):
+            training = Training(
+                run,
+                materials,
+                self.device,
+                self.precision,
+                self.emit,
+                self.should_stop,
+                self.pause,
+            )
+            self.place = training.go(began)
+            del training  # its network and optimiser need not stay while whole cases are predicted
+            if not _is_validated(run):
+                validate_fold(run, materials, self.emit, self.pause.should_stop)
+        return materials
 
 
 def _reason(run: Run, session: str) -> str:
@@ -112,8 +167,17 @@ def _classes(settings: RunSettings) -> dict[int, str]:
     return dict(open_dataset(settings.dataset, check_files=False).classes)
 
 
+def _is_validated(run: Run) -> bool:
+    return _is_newer(run.validation_folder / "summary.json", run.checkpoint("final"))
+
+
+def _is_tested(run: Run) -> bool:
+    done = run.test_folder / "test.json"
+    return all(_is_newer(done, run.of_fold(fold).checkpoint("final")) for fold in run.folds)
+
+
 def _is_newer(file: Path, than: Path) -> bool:
-    return file.exists() and file.stat().st_mtime >= than.stat().st_mtime
+    return file.exists() and than.exists() and file.stat().st_mtime >= than.stat().st_mtime
 
 
 def write_model_folder(run: Run, materials: Materials) -> None:

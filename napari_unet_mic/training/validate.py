@@ -39,12 +39,11 @@ ShouldStop = Callable[[], bool]
 
 
 def open_predictor(run: Run) -> Predictor:
-    """Open the run's own final checkpoint for whole cases."""
+    """Open the run's own final checkpoint (of every fold that it trains) for whole cases."""
     settings = run.settings
-    fold = settings.fold if isinstance(settings.fold, str) else int(settings.fold)
     return Predictor.open(
         run.folder,
-        folds=[fold],
+        folds=list(run.folds),
         checkpoint="final",
         device=settings.device,
         mirroring=settings.mirroring,
@@ -59,16 +58,17 @@ def validate_fold(run: Run, materials: Materials, emit: Emit, should_stop: Shoul
     folder = run.validation_folder
     predictor = open_predictor(run)
     _predict(predictor, materials, names, folder, "validation", emit, should_stop)
-    found = _evaluate(materials.dataset, names, folder)
+    found = evaluate_cases(materials.dataset, names, folder)
     emit(
         ValidationFinished(
             folder=str(folder),
             cases=len(names),
-            dice=_means(found, "dice"),
-            iou=_means(found, "iou"),
+            dice=class_scores(found, "dice"),
+            iou=class_scores(found, "iou"),
             mean_dice=_number(found.foreground_dice),
             mean_iou=_number(found.foreground_iou),
             seconds=time.monotonic() - began,
+            fold=str(run.settings.fold),
         )
     )
 
@@ -86,13 +86,13 @@ def score_test_set(run: Run, materials: Materials, emit: Emit, should_stop: Shou
     folder = run.test_folder
     predictor = open_predictor(run)
     losses = _predict(predictor, materials, names, folder, "test", emit, should_stop)
-    found = _evaluate(materials.dataset, names, folder)
+    found = evaluate_cases(materials.dataset, names, folder)
     event = TestFinished(
         folder=str(folder),
         cases=len(names),
         loss=sum(losses) / len(losses),
-        dice=_means(found, "dice"),
-        iou=_means(found, "iou"),
+        dice=class_scores(found, "dice"),
+        iou=class_scores(found, "iou"),
         mean_dice=_number(found.foreground_dice),
         mean_iou=_number(found.foreground_iou),
         seconds=time.monotonic() - began,
@@ -140,7 +140,8 @@ def _predict(
     return losses
 
 
-def _evaluate(dataset: Dataset, names: Sequence[str], folder: Path) -> Evaluation:
+def evaluate_cases(dataset: Dataset, names: Sequence[str], folder: Path) -> Evaluation:
+    """Compare the predictions in a folder with their references; writes the summary there."""
     pairs = []
     for name in names:
         label = dataset.case(name).label
@@ -151,7 +152,8 @@ def _evaluate(dataset: Dataset, names: Sequence[str], folder: Path) -> Evaluatio
     return found
 
 
-def _means(found: Evaluation, metric: str) -> ClassScores:
+def class_scores(found: Evaluation, metric: str) -> ClassScores:
+    """Return a metric's mean over the cases for every foreground class."""
     return {one.value: getattr(one, metric) for one in found.class_means if one.value != 0}
 
 

@@ -1,16 +1,19 @@
 """A dataset and a plan small enough that a real run takes seconds."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from napari_unet_mic.data.dataset import open_dataset
 from napari_unet_mic.data.files import write_json
 from napari_unet_mic.data.volume import Volume, write_image, write_labels
 from napari_unet_mic.planning.fingerprint import extract
 from napari_unet_mic.planning.rules import plan_experiment
+from napari_unet_mic.training.settings import RunSettings
 
 
 def write_blobs(folder: Path, *, n_cases: int = 6, test: tuple[str, ...] = ()) -> Path:
@@ -80,3 +83,26 @@ def eight_blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def blobs_plan(blobs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_plan(blobs, tmp_path_factory.mktemp("plan") / "plans.json")
+
+
+@pytest.fixture
+def tiny(
+    blobs: Path, blobs_plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RunSettings]:
+    """Settings of a run of two epochs with four iterations each, on one thread."""
+    monkeypatch.setattr("napari_unet_mic.training.pause.LOOK_SECONDS", 0.01)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield RunSettings(
+        dataset=str(blobs),
+        workspace=str(tmp_path / "workspace"),
+        name="straight",
+        plans=str(blobs_plan),
+        epochs=2,
+        iterations_per_epoch=4,
+        validation_iterations=2,
+        device="cpu",
+        precision="float32",
+        seed=3,
+    )
+    torch.set_num_threads(before)

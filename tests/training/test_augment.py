@@ -145,3 +145,23 @@ def test_spatial_transforms_come_as_often_as_nnunet_draws_them() -> None:
     rng = np.random.default_rng(0)
     drawn = [recipe.draw_spatial(rng) is not None for _ in range(2000)]
     assert np.mean(drawn) == pytest.approx(1 - 0.8 * 0.8, abs=0.03)
+
+
+def test_light_augmentation_moves_nothing_but_by_mirroring() -> None:
+    recipe = Recipe.for_patch((8, 12, 10), light=True)
+    assert recipe.initial_patch_size == recipe.patch_size == (8, 12, 10)
+    labels = torch.zeros(8, 12, 10, dtype=torch.int16)
+    labels[1, 2, 3] = 1
+    places = set()
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        assert recipe.draw_spatial(rng) is None
+        image, moved = recipe.apply(ramp(1, 8, 12, 10) / 960, labels.clone(), None, rng)
+        assert image.shape == (1, 8, 12, 10)
+        assert int(moved.sum()) == 1
+        at = tuple(int(i) for i in torch.nonzero(moved)[0])
+        places.add(at)
+        back = [axis for axis, (a, b) in enumerate(zip(at, (1, 2, 3), strict=True)) if a != b]
+        change = image.flip([axis + 1 for axis in back]) - ramp(1, 8, 12, 10) / 960
+        assert float(change.abs().mean()) < 0.12
+    assert places == {(z, y, x) for z in (1, 6) for y in (2, 9) for x in (3, 6)}

@@ -111,3 +111,25 @@ def test_a_whole_case_has_the_loss_of_a_batch_of_one(
     expected = dice_ce_loss(logits[:1], target[:1], batch_dice=False, ignore_value=ignore)
     found = whole_case_loss(logits[0], target[0], ignore_value=ignore, slab=3)
     assert found == pytest.approx(expected.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("ignore", [None, 2], ids=["all", "ignored"])
+def test_class_weights_are_those_of_torchs_cross_entropy(
+    example: tuple[torch.Tensor, torch.Tensor], ignore: int | None
+) -> None:
+    logits, target = example
+    weights = torch.tensor([1.0, 2.5, 0.5])
+    loss = dice_ce_loss(logits, target, batch_dice=True, ignore_value=ignore, class_weights=weights)
+    plain = dice_ce_loss(logits, target, batch_dice=True, ignore_value=ignore)
+    options = {} if ignore is None else {"ignore_index": ignore}
+    entropy = torch.nn.functional.cross_entropy
+    heavy = entropy(logits, target.long(), weight=weights, **options)
+    light = entropy(logits, target.long(), **options)
+    assert float(loss - plain) == pytest.approx(float(heavy - light), abs=1e-6)
+
+
+def test_a_batch_of_weightless_classes_has_no_cross_entropy() -> None:
+    logits = torch.zeros(1, 2, 2, 2, 2)
+    target = torch.zeros(1, 2, 2, 2)
+    loss = dice_ce_loss(logits, target, batch_dice=True, class_weights=torch.tensor([0.0, 1.0]))
+    assert float(loss) == pytest.approx(0.0, abs=1e-4)

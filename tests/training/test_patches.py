@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 
 from napari_unet_mic.errors import BadInput
 from napari_unet_mic.training.augment import Recipe
-from napari_unet_mic.training.patches import TRAINING, VALIDATION, PatchSampler, ahead, central
+from napari_unet_mic.training.patches import (
+    TRAINING,
+    VALIDATION,
+    PatchSampler,
+    ahead,
+    central,
+    components_of,
+)
 
 
 class Cases:
@@ -135,3 +142,34 @@ def test_an_error_in_a_thread_reaches_the_caller() -> None:
 def test_no_cases_is_an_error() -> None:
     with pytest.raises(BadInput, match="at least one"):
         sampler(())
+
+
+def test_components_are_found_with_their_voxels() -> None:
+    mask = np.zeros((6, 6, 6), bool)
+    mask[0, 0, 0] = mask[1, 1, 1] = True  # touch by a corner
+    mask[4:6, 4:6, 4:6] = True
+    found = components_of(mask)
+    assert [len(part) for part in found] == [2, 8]
+    assert found[0].tolist() == [[0, 0, 0], [1, 1, 1]]
+    assert components_of(np.zeros((2, 2, 2), bool)) == []
+
+
+def test_a_small_component_is_a_centre_as_often_as_a_large_one() -> None:
+    def small_share(focus: int | None) -> float:
+        cases = Cases()
+        cases.labels["a"][:, :, :] = 0
+        cases.labels["a"][0:4, 0:6, 0:5] = 1  # 120 voxels
+        cases.labels["a"][8, 10, 7] = 1
+        recipe = Recipe.for_patch((2, 2, 2))
+        one = PatchSampler(cases, ("a",), batch_size=1, recipe=recipe, seed=1, focus=focus)
+        rng = np.random.default_rng(0)
+        centres = [one._centre("a", rng, forced=True) for _ in range(300)]
+        return sum(centre is not None and centre[0] == 8 for centre in centres) / 300
+
+    assert small_share(None) < 0.05
+    assert 0.4 < small_share(1) < 0.6
+
+
+def test_a_case_without_the_focus_class_is_as_ever() -> None:
+    with_focus, plain = sampler(("a",), focus=1), sampler(("a",))
+    assert torch.equal(with_focus.batch(0).images, plain.batch(0).images)
