@@ -45,7 +45,7 @@ def explained(
         asked = materials.configuration
         raise out_of_memory(asked, materials.dataset, device, precision, error) from error
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if not is_no_room(error):
             raise
         raise no_room(Path(error.filename or materials.workspace.folder), error) from error
 
@@ -105,6 +105,11 @@ def damaged_case(materials: Materials, error: UnreadableFile) -> BadInput:
         got=error.got,
         advice="resume the run: the case is prepared again; if it happens again, see to the disk",
     )
+
+
+def is_no_room(error: OSError) -> bool:
+    """Whether the system says that a disk (or somebody's share of it) is full."""
+    return error.errno in _NO_ROOM
 
 
 def is_write_failure(error: BaseException) -> bool:

@@ -213,9 +213,13 @@ class Run:
         """
         lock = self.lock()
         lock.acquire(holder=str(self.holder or ""))
-        session = session or self.new_session()
-        holder = dataclasses.asdict(Holder.this_process())
-        write_json(self.run_file, self._record() | {"session": session, "holder": holder})
+        try:
+            session = session or self.new_session()
+            holder = dataclasses.asdict(Holder.this_process())
+            write_json(self.run_file, self._record() | {"session": session, "holder": holder})
+        except BaseException:  # a full disk: whoever has nothing to work with holds no lock
+            lock.release()
+            raise
         return lock
 
     @property

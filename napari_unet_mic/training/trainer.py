@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -29,7 +30,7 @@ from napari_unet_mic.training import events
 from napari_unet_mic.training.crossvalidation import gather_folds
 from napari_unet_mic.training.epochs import Stopped, Training
 from napari_unet_mic.training.events import Event, EventLog
-from napari_unet_mic.training.faults import explained
+from napari_unet_mic.training.faults import explained, is_no_room, no_room
 from napari_unet_mic.training.learner import Place
 from napari_unet_mic.training.lock import Holder
 from napari_unet_mic.training.narration import sentence
@@ -227,6 +228,11 @@ def _work(run: Run, session: str | None, *, report: Callable[[str], None]) -> in
     except RunLocked as error:
         report(str(error))
         return 75
+    except OSError as error:  # not even run.json could be written, so nor could an event
+        said = str(no_room(run.run_file, error) if is_no_room(error) else error)
+        sys.stderr.write(f"{said}\n")  # into output.log, whose end a panel shows
+        report(said)
+        return 1
     log = EventLog(run.events_file)
     asked: list[int] = []
 
@@ -250,7 +256,10 @@ def _work(run: Run, session: str | None, *, report: Callable[[str], None]) -> in
         return 1
     except Exception as error:
         traceback.print_exc()  # into output.log
-        emit(events.RunFailed(f"{run.name}: {type(error).__name__}: {error}"))
+        said = f"{run.name}: {type(error).__name__}: {error}"
+        if isinstance(error, OSError) and is_no_room(error):
+            said = str(no_room(Path(error.filename or run.settings.workspace), error))
+        emit(events.RunFailed(said))
         return 1
     finally:
         log.close()

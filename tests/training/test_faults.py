@@ -68,15 +68,11 @@ def test_out_of_memory_names_the_batch_that_would_fit(
     gigabyte = 10**9
     monkeypatch.setattr("napari_unet_mic.training.faults.usable_bytes", lambda _: gigabyte)
     run = Run.create(dataclasses.replace(tiny, batch_size=64, patch_size=(16, 32, 32)))
-    stopped_after(run, 2)
-    with monkeypatch.context() as broken:
-        broken.setattr(Learner, "train_step", greedy)
-        said = failure(run)
+    monkeypatch.setattr(Learner, "train_step", greedy)
+    said = failure(run)
     assert "patch 16 × 32 × 32 and batch 64" in said
     assert "out of memory of 1.0 GB (CUDA out of memory" in said
     assert "would fit (--batch-size" in said
-    assert checkpoint.load(run.checkpoint("latest"))["current_epoch"] == 0
-    finish(run)
 
 
 @pytest.mark.parametrize(
@@ -93,9 +89,14 @@ def test_memory_of_a_cpu_is_memory_too(
     def greedy(*_: Any) -> torch.Tensor:
         raise error
 
-    monkeypatch.setattr(Learner, "train_step", greedy)
-    said = failure(Run.create(tiny))
+    run = Run.create(tiny)
+    stopped_after(run, 2)
+    with monkeypatch.context() as broken:
+        broken.setattr(Learner, "train_step", greedy)
+        said = failure(run)
     assert said.startswith("training on the CPU: expected enough memory for patch 8 × 16 × 16")
+    finish(run)
+    assert equal_to_straight(run)
 
 
 def test_another_runtime_error_is_not_called_memory(
@@ -229,3 +230,20 @@ def test_many_in_a_row_end_the_run_and_the_checkpoint_is_from_before(
         said = failure(run)
     assert "expected a finite number, got nan for 1" in said
     assert run.checkpoint("latest").read_bytes() == before
+
+
+def test_a_disk_too_full_for_the_run_itself(
+    tiny: RunSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run = Run.create(tiny)
+    with monkeypatch.context() as broken:
+        broken.setattr("napari_unet_mic.training.run.write_json", full)
+        assert run_child(run.folder) == 1
+        assert f"{run.run_file}: expected room for it on its disk" in capsys.readouterr().err
+        assert not run.is_running
+    with monkeypatch.context() as broken:
+        broken.setattr("napari_unet_mic.preprocessing.store.write_json", full)
+        assert f"{tiny.workspace}: expected room for it on its disk" in failure(run)
