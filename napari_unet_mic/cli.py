@@ -298,28 +298,31 @@ def predict(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """``unet-mic evaluate``: predictions against references, tables and files."""
-    for option, value in (
-        ("--against", options.against),
-        ("--probabilities", options.probabilities),
-        ("--lesion-classes", options.lesion_classes),
-        ("--match", options.match),
-    ):
-        if value:
-            raise NotYet(f"{option} of unet-mic evaluate")
+    if options.against:
+        raise NotYet("--against of unet-mic evaluate")
+    from napari_unet_mic.evaluation.lesion import LesionQuestion, Smallest
     from napari_unet_mic.evaluation.summary import evaluate_folders
     from napari_unet_mic.reporting.tables import evaluation_text
 
+    lesions = LesionQuestion(
+        tuple(options.lesion_classes or ()),
+        options.match,
+        options.smallest_lesion or Smallest(),
+        tuple(options.size_bins),
+        options.probabilities,
+    )
     found = evaluate_folders(
         options.reference,
         options.prediction,
         options.dataset_json,
         tolerance_mm=options.tolerance_mm,
+        lesions=lesions,
         progress=progress_bar("evaluate"),
     )
     found.write(options.output)
     print(evaluation_text(found))
     compared = "1 case" if len(found.cases) == 1 else f"{len(found.cases)} cases"
-    say(f"{options.output}: summary.json, confusion.csv, cases.csv of {compared}")
+    say(f"{options.output}: summary.json, confusion.csv, cases.csv, lesions.csv of {compared}")
     for case in found.failed:
         say(f"unet-mic: {case.name} was left out: {case.sentence}")
     return 1 if found.failed else 0

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unet_mic import __version__
+from napari_unet_mic.errors import BadInput
+from napari_unet_mic.evaluation.lesion import BINS_ML, MATCHES, Smallest
 
 if TYPE_CHECKING:
     from napari_unet_mic.training.settings import RunSettings
@@ -315,6 +317,51 @@ def _add_predict(command: AddCommand) -> None:
     one.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler to share the work")
 
 
+def _add_lesions(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--lesion-classes",
+        metavar="K",
+        nargs="+",
+        type=_at_least(1),
+        help="classes whose lesions (connected components) are counted; left out: classes named "
+        "like lesions, else those that come in many sizes, else the smallest",
+    )
+    one.add_argument(
+        "--match",
+        choices=tuple(MATCHES),
+        default="any",
+        help="when a lesion counts as found, in lesions.csv: any overlap, IoU > 0.1, IoU >= 0.5",
+    )
+    one.add_argument(
+        "--smallest-lesion",
+        metavar="SIZE",
+        type=_smallest,
+        help="smaller lesions count nowhere: ml (0.05) or voxels (5voxels); left out: all count",
+    )
+    one.add_argument(
+        "--size-bins",
+        metavar="ML",
+        nargs="+",
+        type=float,
+        default=BINS_ML,
+        help="sizes in ml between the bins of the recall by size",
+    )
+    one.add_argument(
+        "--probabilities",
+        metavar="FOLDER",
+        type=Path,
+        help="a folder with CASE.npz, as predict --probabilities writes them: mean and highest "
+        "probability of the class inside every lesion",
+    )
+
+
+def _smallest(word: str) -> Smallest:
+    try:
+        return Smallest.parse(word)
+    except BadInput as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _add_evaluate(command: AddCommand) -> None:
     one = command("evaluate", "predictions against references")
     one.add_argument("--reference", metavar="R", type=Path, required=True, help="file or folder")
@@ -322,9 +369,7 @@ def _add_evaluate(command: AddCommand) -> None:
     one.add_argument("--against", metavar="P2", type=Path, help="a second prediction to compare")
     one.add_argument("--dataset-json", metavar="D", type=Path, help="gives the classes' names")
     one.add_argument("--tolerance-mm", type=float, default=1.0, help="tolerance of NSD")
-    one.add_argument("--probabilities", metavar="FOLDER", type=Path, help="what predict kept")
-    one.add_argument("--lesion-classes", metavar="K", nargs="+", type=int, help="count lesions of")
-    one.add_argument("--match", choices=("any", "0.1", "0.5"), help="when a lesion counts as found")
+    _add_lesions(one)
     one.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help="a folder")
 
     one = command("report", "an HTML report of an evaluation, a run, or two folders")

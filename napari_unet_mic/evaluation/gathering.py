@@ -13,6 +13,7 @@ from pathlib import Path
 
 from napari_unet_mic.data.layout import read_declared
 from napari_unet_mic.errors import BadInput, UNetMicError
+from napari_unet_mic.evaluation.lesion import LesionQuestion
 from napari_unet_mic.evaluation.pairing import CasePair
 from napari_unet_mic.evaluation.result_files import SUMMARY, read_evaluation
 from napari_unet_mic.evaluation.results import CaseResult, Evaluation, FailedCase
@@ -114,6 +115,7 @@ def join(
         tuple(notes),
         tuple(failed),
         ignores.pop() if len(ignores) == 1 else None,
+        _joined_question([part.lesions for part in parts]),
     )
     return joined, renamed
 
@@ -157,8 +159,8 @@ def recount(
 ) -> Gathered:
     """Evaluate the files that a summary names again: tables, volumes and surfaces come with it.
 
-    `options` are those of `evaluate_pairs` (tolerance, progress, stop). Cases whose files are
-    gone are listed as failed.
+    `options` are those of `evaluate_pairs` (tolerance, lesions, progress, stop). Cases whose
+    files are gone are listed as failed.
 
     Raises
     ------
@@ -189,6 +191,15 @@ def recount(
     )
     failed = (*evaluation.failed, *lost, *found.failed)
     return replace(gathered, evaluation=replace(found, failed=failed))
+
+
+def _joined_question(questions: Sequence[LesionQuestion | None]) -> LesionQuestion | None:
+    """Return the first question with the classes of all; None unless every part has lesions."""
+    asked = [question for question in questions if question is not None]
+    if len(asked) < len(questions) or not asked:
+        return None
+    classes = {value for question in asked for value in question.classes}
+    return replace(asked[0], classes=tuple(sorted(classes)))
 
 
 def _first_file(

@@ -1,7 +1,8 @@
 """An evaluation on disk: summary.json (nnU-Net's schema), confusion.csv and cases.csv.
 
 evaluation.json beside them keeps what those three have no place for: class names, the
-tolerance of the NSD, the ignore value, millilitres a voxel, notes, cases that failed.
+tolerance of the NSD, the ignore value, millilitres a voxel, notes, cases that failed, which
+lesions were looked for (they are in lesions.csv: `lesion_files`).
 An `Evaluation` enters and files leave, or the other way round. nnU-Net's own
 ``validation/summary.json`` alone can be read too: then there is no confusion table, no
 volume in millilitres and no background.
@@ -21,6 +22,12 @@ import numpy as np
 from napari_unet_mic.data.files import read_json, write_json, write_whole
 from napari_unet_mic.errors import UnreadableFile
 from napari_unet_mic.evaluation.confusion import Table
+from napari_unet_mic.evaluation.lesion_files import (
+    LESION_COLUMNS,
+    LESIONS,
+    lesion_rows,
+    with_lesions,
+)
 from napari_unet_mic.evaluation.overlap import ClassScore
 from napari_unet_mic.evaluation.results import CaseResult, Evaluation, FailedCase, SurfaceScore
 
@@ -48,7 +55,7 @@ def write_evaluation(evaluation: Evaluation, folder: str | Path) -> None:
     target = Path(folder)
     _write_csv(target / CONFUSION, CONFUSION_COLUMNS, confusion_rows(evaluation))
     _write_csv(target / CASES, CASES_COLUMNS, case_rows(evaluation))
-    about = {
+    about: dict[str, Any] = {
         "format_version": 1,
         "classes": {str(value): name for value, name in evaluation.classes.items()},
         "tolerance_mm": evaluation.tolerance_mm,
@@ -57,6 +64,9 @@ def write_evaluation(evaluation: Evaluation, folder: str | Path) -> None:
         "failed": {case.name: case.sentence for case in evaluation.failed},
         "ignore": evaluation.ignore,
     }
+    if evaluation.lesions is not None:
+        _write_csv(target / LESIONS, LESION_COLUMNS, lesion_rows(evaluation))
+        about["lesions"] = evaluation.lesions.to_json()
     write_json(target / ABOUT, about)
     write_json(target / SUMMARY, evaluation.summary())
 
@@ -130,8 +140,10 @@ def read_evaluation(folder: str | Path, *, classes: Mapping[int, str] | None = N
         return evaluation
     rows = _read_csv(file.with_name(CASES), CASES_COLUMNS)
     cells = _read_csv(file.with_name(CONFUSION), CONFUSION_COLUMNS)
+    about = read_json(about_file)
     try:
-        return _with_csv(evaluation, read_json(about_file), rows, cells)
+        whole = _with_csv(evaluation, about, rows, cells)
+        kept = about.get("lesions")
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise UnreadableFile(
             file.parent,
@@ -139,6 +151,7 @@ def read_evaluation(folder: str | Path, *, classes: Mapping[int, str] | None = N
             got=f"other content ({error})",
             advice="evaluate again",
         ) from error
+    return with_lesions(whole, file.with_name(LESIONS), kept) if kept else whole
 
 
 def case_name(file: str) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_unet_mic.evaluation.confusion import Table
+from napari_unet_mic.evaluation.lesion import Lesion, LesionQuestion
 from napari_unet_mic.evaluation.overlap import ClassScore
 
 
@@ -46,6 +47,8 @@ class CaseResult:
         None when unknown.
     displacement_voxels
         How far apart the corners of the two grids are (0: the same grid).
+    lesions
+        Of both maps; None when nobody looked for them.
     """
 
     name: str
@@ -56,6 +59,7 @@ class CaseResult:
     table: Table | None = None
     voxel_ml: float | None = None
     displacement_voxels: float = 0.0
+    lesions: tuple[Lesion, ...] | None = None
 
     @property
     def values(self) -> tuple[int, ...]:
@@ -135,6 +139,8 @@ class Evaluation:
         Cases that could not be compared; they are in no figure.
     ignore
         The reference value whose voxels are in no figure; None without one.
+    lesions
+        Which lesions were looked for; None when none were.
     """
 
     cases: tuple[CaseResult, ...]
@@ -143,6 +149,7 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     failed: tuple[FailedCase, ...] = ()
     ignore: int | None = None
+    lesions: LesionQuestion | None = None
 
     def case(self, name: str) -> CaseResult:
         """Return one case by its name (KeyError when there is none)."""
@@ -171,7 +178,7 @@ class Evaluation:
         return np.sum(tables, axis=0) if tables else None
 
     def write(self, folder: str | Path) -> None:
-        """Write summary.json, confusion.csv and cases.csv into `folder`, each whole."""
+        """Write summary.json, the CSV files (lesions.csv where asked for) into `folder`, each whole."""
         from napari_unet_mic.evaluation.result_files import write_evaluation
 
         write_evaluation(self, folder)

@@ -19,6 +19,9 @@ from napari_unet_mic.data.layout import read_declared
 from napari_unet_mic.data.volume import Volume, read_labels
 from napari_unet_mic.errors import Cancelled, UNetMicError, UnknownClass
 from napari_unet_mic.evaluation.confusion import MOST_CLASSES, Table, confusion_table
+from napari_unet_mic.evaluation.lesion import LesionQuestion
+from napari_unet_mic.evaluation.lesion_classes import settled
+from napari_unet_mic.evaluation.lesions import lesions_of_case, without_probabilities
 from napari_unet_mic.evaluation.overlap import ClassScore, scores_of
 from napari_unet_mic.evaluation.pairing import CasePair, find_dataset_json, pair_files
 from napari_unet_mic.evaluation.pooling import table_over
@@ -56,6 +59,7 @@ def compare(
     ignore: int | None = None,
     name: str = "case",
     tolerance_mm: float | None = None,
+    lesions: LesionQuestion | None = None,
 ) -> CaseResult:
     """Compare one prediction with its reference, both in memory.
 
@@ -67,6 +71,8 @@ def compare(
         The reference value that excludes a voxel.
     tolerance_mm
         Tolerance of the NSD; None leaves HD95 and NSD out.
+    lesions
+        The lesions to look for (its classes named); None leaves them out.
 
     Raises
     ------
@@ -96,6 +102,9 @@ def compare(
             tolerance_mm=tolerance_mm,
             ignore=ignore,
         )
+    found = None
+    if lesions is not None:
+        found = lesions_of_case(reference, prediction, lesions, name=name, ignore=ignore)
     return CaseResult(
         name,
         names[0],
@@ -105,6 +114,7 @@ def compare(
         table,
         reference.voxel_ml,
         displacement,
+        found,
     )
 
 
@@ -114,6 +124,7 @@ def evaluate_pairs(
     *,
     ignore: int | None = None,
     tolerance_mm: float | None = None,
+    lesions: LesionQuestion | None = None,
     workers: int = 2,
     keep_going: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -124,8 +135,9 @@ def evaluate_pairs(
 
     Parameters
     ----------
-    classes, ignore, tolerance_mm
-        As in `compare`; without `classes` they are named "class 1" ….
+    classes, ignore, tolerance_mm, lesions
+        As in `compare`; without `classes` they are named "class 1" …. A question about lesions
+        that names no class lets `lesion_classes` choose.
     keep_going
         A case that cannot be compared is listed in `Evaluation.failed`; the others go on.
     progress
@@ -150,9 +162,13 @@ def evaluate_pairs(
             ignore=ignore,
             name=pair.name,
             tolerance_mm=tolerance_mm,
+            lesions=lesions,
         )
 
     todo = list(pairs)
+    if lesions is not None:
+        lesions = settled(lesions, [pair.reference for pair in todo], classes, ignore)
+        notes = [*notes, *without_probabilities(lesions, [pair.name for pair in todo])]
     answers = _in_threads(one, todo, workers, keep_going, progress, should_stop)
     found = [answer for answer in answers if isinstance(answer, CaseResult)]
     errors = [answer for answer in answers if not isinstance(answer, CaseResult)]
@@ -174,7 +190,7 @@ def evaluate_pairs(
         if case.displacement_voxels > SAME_GRID_VOXELS
     ]
     return Evaluation(
-        tuple(found), dict(classes), tolerance_mm, (*notes, *displaced), failed, ignore
+        tuple(found), dict(classes), tolerance_mm, (*notes, *displaced), failed, ignore, lesions
     )
 
 
@@ -184,6 +200,7 @@ def evaluate_folders(
     dataset_json: str | Path | None = None,
     *,
     tolerance_mm: float | None = 1.0,
+    lesions: LesionQuestion | None = None,
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -199,6 +216,8 @@ def evaluate_folders(
         one of the two folders does, and without any they are named "class 1" ….
     tolerance_mm
         Tolerance of the NSD in millimetres; None leaves the surface figures out.
+    lesions
+        The lesions to look for; None leaves them out.
 
     Raises
     ------
@@ -220,6 +239,7 @@ def evaluate_folders(
         classes,
         ignore=ignore,
         tolerance_mm=tolerance_mm,
+        lesions=lesions,
         workers=workers,
         keep_going=True,
         progress=progress,

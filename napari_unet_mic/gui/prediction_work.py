@@ -18,6 +18,7 @@ from napari_unet_mic.data.splits import fold_cases, read_splits
 from napari_unet_mic.data.volume import Volume
 from napari_unet_mic.data.workspace import Workspace
 from napari_unet_mic.errors import BadInput, ChannelMismatch
+from napari_unet_mic.evaluation.lesion import LesionQuestion
 from napari_unet_mic.evaluation.summary import CasePair, Evaluation, evaluate_pairs
 from napari_unet_mic.gui import layers
 from napari_unet_mic.gui.predict_panel import PredictWish, Subject
@@ -197,6 +198,7 @@ def evaluate(
         dataset.classes,
         ignore=dataset.ignore_value,
         tolerance_mm=1.0,
+        lesions=LesionQuestion(),
         keep_going=True,
         progress=progress,
         should_stop=should_stop,

@@ -254,13 +254,14 @@ def evaluation_text(evaluation: Evaluation, style: Style = "text") -> str:
     """Write everything that `unet-mic evaluate` prints.
 
     The scores of a single case, or the means over several and the cases worst first; the
-    confusion table in voxels (and as mean shares) and as a flat list; nnU-Net's foreground
+    confusion table in voxels (and as mean shares) and as a flat list; lesions; the foreground
     mean; the notes.
     """
     title = "### {}\n\n" if style == "markdown" else "{}\n"
-    parts = [
-        title.format(heading) + table.render(style) for heading, table in _tables_of(evaluation)
-    ]
+    from napari_unet_mic.reporting.lesion_tables import lesion_tables  # it imports TextTable
+
+    tables = _tables_of(evaluation) + lesion_tables(evaluation)
+    parts = [title.format(heading) + table.render(style) for heading, table in tables]
     iou, dice = evaluation.foreground_iou, evaluation.foreground_dice
     parts.append(
         f"Foreground mean (as in summary.json): IoU {_figure(iou, 4) or ABSENT}, "

@@ -1,8 +1,8 @@
 """The whole cases of a fold, and of the test set, predicted and compared with their references.
 
 What enters: a trained run. What leaves: ``fold_X/validation/<case>.nii.gz`` with
-``summary.json``, ``confusion.csv`` and ``cases.csv``; the same for the test set under
-``test/``, with its loss and IoU in ``test.json``.
+``summary.json``, ``confusion.csv``, ``cases.csv`` and ``lesions.csv``; the same for the test
+set under ``test/``, with its loss and IoU in ``test.json``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from napari_unet_mic.data.dataset import Dataset, load_case
 from napari_unet_mic.data.files import write_json
 from napari_unet_mic.data.volume import write_labels
 from napari_unet_mic.errors import Cancelled
+from napari_unet_mic.evaluation.lesion import LesionQuestion
 from napari_unet_mic.evaluation.results import Evaluation
 from napari_unet_mic.evaluation.summary import CasePair, evaluate_pairs
 from napari_unet_mic.inference.export import to_source_grid
@@ -147,7 +148,9 @@ def evaluate_cases(dataset: Dataset, names: Sequence[str], folder: Path) -> Eval
         label = dataset.case(name).label
         assert label is not None
         pairs.append(CasePair(name, label, folder / f"{name}.nii.gz"))
-    found = evaluate_pairs(pairs, dataset.classes, ignore=dataset.ignore_value)
+    found = evaluate_pairs(
+        pairs, dataset.classes, ignore=dataset.ignore_value, lesions=LesionQuestion()
+    )
     found.write(folder)
     return found
 
