@@ -178,7 +178,7 @@ class Evaluation:
         return np.sum(tables, axis=0) if tables else None
 
     def write(self, folder: str | Path) -> None:
-        """Write summary.json, the CSV files (lesions.csv where asked for) into `folder`, each whole."""
+        """Write summary.json and the CSV files into `folder`, each whole."""
         from napari_unet_mic.evaluation.result_files import write_evaluation
 
         write_evaluation(self, folder)

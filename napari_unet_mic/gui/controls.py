@@ -1,4 +1,4 @@
-"""Small building blocks that several panels use: a message line and a copy-command button."""
+"""Small building blocks that several panels use: a message line, a copy-command button, lines."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QLabel, QPushButton, QSizePolicy
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_unet_mic.gui.forms import ElidedLabel
 from napari_unet_mic.gui.state import State
 
 
@@ -45,3 +46,26 @@ class CommandButton(QPushButton):
         text = self._command()
         QGuiApplication.clipboard().setText(text)
         self._say(f"Copied: {text}")
+
+
+def holding(line: QHBoxLayout) -> QWidget:
+    """Return a widget around a line of others."""
+    widget = QWidget()
+    line.setContentsMargins(0, 0, 0, 0)
+    widget.setLayout(line)
+    return widget
+
+
+def titled(title: str | QWidget, body: QWidget, *extras: QWidget) -> QWidget:
+    """Return a part of the panel: a title line with its controls, and the body below."""
+    part = QWidget()
+    layout = QVBoxLayout(part)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(2)
+    line = QHBoxLayout()
+    line.addWidget(ElidedLabel(title) if isinstance(title, str) else title, 1)
+    for extra in extras:
+        line.addWidget(extra)
+    layout.addLayout(line)
+    layout.addWidget(body, 1)
+    return part

@@ -29,9 +29,10 @@ from napari_unet_mic.gui.commands import evaluate_command
 from napari_unet_mic.gui.comparer import Comparer
 from napari_unet_mic.gui.comparison import suggested_pair
 from napari_unet_mic.gui.confusion_view import ConfusionView
-from napari_unet_mic.gui.controls import CommandButton
+from napari_unet_mic.gui.controls import CommandButton, holding, titled
 from napari_unet_mic.gui.forms import ElidedLabel, explained, short_combo
 from napari_unet_mic.gui.later_figures import LaterFigures
+from napari_unet_mic.gui.lesions_view import LesionsView
 from napari_unet_mic.gui.mistakes_view import MistakesView
 from napari_unet_mic.gui.parts import Part, Parts
 from napari_unet_mic.gui.refusal import Refusal
@@ -60,6 +61,7 @@ class InspectorPanel(QWidget):
         self.comparer.on_complaint = self._refuse
         self.figures = LaterFigures(app, self.comparer)
         self.mistakes = MistakesView(app, self.comparer, self.figures)
+        self.lesions = LesionsView(app, self.comparer, self.figures)
         self._cases: CasesView | None = None
         self._wanted: tuple[int | None, int | None] | None = None
         self._refused = False
@@ -102,8 +104,8 @@ class InspectorPanel(QWidget):
         ):
             buttons_line.addWidget(widget)
         self._left = QStackedWidget()
-        self._left.addWidget(_holding(layers_line))
-        self._left.addWidget(_holding(self._cases_line))
+        self._left.addWidget(holding(layers_line))
+        self._left.addWidget(holding(self._cases_line))
         self._left.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.header = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self.header.setSpacing(5)
@@ -124,6 +126,7 @@ class InspectorPanel(QWidget):
                 Part("Tables", classes, self.class_view),
                 Part("Tables", confusion, self.confusion.grid),
                 Part("Mistakes", self.mistakes, self.mistakes.table, least=400),
+                Part("Lesions", self.lesions, self.lesions.table, least=400),
             ]
         )
         self.refusal = Refusal(self._app)
@@ -134,7 +137,7 @@ class InspectorPanel(QWidget):
         layout.setSpacing(3)
         layout.addLayout(self.header)
         self.pages = QStackedWidget()
-        for page in (self.parts, _holding(self._cases_page), self.refusal):
+        for page in (self.parts, holding(self._cases_page), self.refusal):
             self.pages.addWidget(page)
         layout.addWidget(self.pages, 1)
 
@@ -182,7 +185,7 @@ class InspectorPanel(QWidget):
         self.class_view.cell_clicked.connect(self._on_class_clicked)
         self.tolerance_box = contents.tolerance_box(self.figures.tolerance_mm)
         self.tolerance_box.valueChanged.connect(self.figures.set_tolerance)
-        return _titled("Per class", self.class_view, self.tolerance_box)
+        return titled("Per class", self.class_view, self.tolerance_box)
 
     def _build_confusion(self) -> QWidget:
         self.confusion = ConfusionView()
@@ -368,7 +371,9 @@ class InspectorPanel(QWidget):
             return self.cases.tables()
         regions = ("Mistakes: " + self.mistakes.title.whole, self.mistakes.model)
         shown = (f"True class (rows), predicted class: {self.view_box.currentText()}",)
-        return [("Per class", self.class_model), (*shown, self.confusion.shown_model), regions]
+        lesions = (f"Lesions: {self.lesions.title.whole}", self.lesions.model)
+        tables = [("Per class", self.class_model), (*shown, self.confusion.shown_model), regions]
+        return [*tables, lesions] if self.lesions.model.rows else tables
 
     def command(self) -> str:
         """Return the shell command that compares these two layers, or all cases."""
@@ -379,26 +384,3 @@ class InspectorPanel(QWidget):
             for layer in self.chosen()
         )
         return evaluate_command(reference, prediction, tolerance_mm=self.figures.tolerance_mm)
-
-
-def _holding(line: QHBoxLayout) -> QWidget:
-    """Return a widget around a line of others."""
-    widget = QWidget()
-    line.setContentsMargins(0, 0, 0, 0)
-    widget.setLayout(line)
-    return widget
-
-
-def _titled(title: str | QWidget, body: QWidget, *extras: QWidget) -> QWidget:
-    """Return a part of the panel: a title line with its controls, and the body below."""
-    part = QWidget()
-    layout = QVBoxLayout(part)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(2)
-    line = QHBoxLayout()
-    line.addWidget(ElidedLabel(title) if isinstance(title, str) else title, 1)
-    for extra in extras:
-        line.addWidget(extra)
-    layout.addLayout(line)
-    layout.addWidget(body, 1)
-    return part

@@ -150,7 +150,8 @@ class LaterFigures(QObject):
         self._tickets = []
 
     # ---- regions ---------------------------------------------------------------------
-    def _maps(self) -> Maps | None:
+    def maps(self) -> Maps | None:
+        """Return the two maps as they are now, for a thread; None without a comparison."""
         pair, comparison = self._comparer.layers, self._app.state.comparison
         if pair is None or comparison is None:
             return None
@@ -165,7 +166,7 @@ class LaterFigures(QObject):
 
     def _begin(self) -> None:
         self._timer.stop()
-        maps = self._maps()
+        maps = self.maps()
         comparison = self._app.state.comparison
         if maps is None or comparison is None or self._finding:
             return

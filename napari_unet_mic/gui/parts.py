@@ -20,6 +20,8 @@ from napari_unet_mic.gui.tables import TableView
 Arrangement = Literal["beside", "above", "tabs"]
 WIDE = 1000  # pixels that three tables need side by side
 TALL = 430  # pixels that three tables need above each other
+ALL_BESIDE = 1560  # pixels from which four parts stand side by side
+ALL_ABOVE = 600  # pixels from which four parts stand above each other
 
 
 def arrangement_of(width: int, height: int) -> Arrangement:
@@ -67,6 +69,7 @@ class Parts(QWidget):
         super().__init__()
         self._parts = list(parts)
         self._moved = False
+        self._crowded = False
         self.arrangement: Arrangement = "beside"
         self.tabs = explained(QTabBar(), "Which of the tables to show: there is no room for all")
         self.tabs.setDrawBase(False)
@@ -108,14 +111,18 @@ class Parts(QWidget):
             )
             self._moved = False
             self._show_parts()
+        elif self._crowded != self._is_crowded():
+            self._show_parts()
         self._share_soon()
 
     def share(self) -> None:
         """Share the width by what the tables want, unless the person has moved a border."""
         if self.arrangement == "beside" and not self._moved:
-            wanted = [max(part.least, part.table.wanted_width()) for part in self._parts]
+            seen = [part for part in self._parts if not part.widget.isHidden()]
+            wanted = [max(part.least, part.table.wanted_width()) for part in seen]
             borders = self.splitter.handleWidth() * (len(wanted) - 1)
-            self.splitter.setSizes(shared(self.splitter.width() - borders, wanted))
+            sizes = iter(shared(self.splitter.width() - borders, wanted))
+            self.splitter.setSizes([next(sizes) if p in seen else 0 for p in self._parts])
 
     def _share_soon(self) -> None:
         self._timer.start(0)
@@ -123,9 +130,28 @@ class Parts(QWidget):
     def _on_moved(self) -> None:
         self._moved = True
 
+    def _is_crowded(self) -> bool:
+        """Whether all but the first title's parts have to share one place."""
+        if self.tabs.count() < 3 or self.arrangement == "tabs":
+            return False
+        if self.arrangement == "beside":
+            return self.width() < ALL_BESIDE
+        return self.height() < ALL_ABOVE
+
     def _show_parts(self) -> None:
-        tabbed = self.arrangement == "tabs"
+        """Show all parts; or those of one tab; or the first ones and those of one further tab."""
+        self._crowded = self._is_crowded()
+        tabbed = self.arrangement == "tabs" or self._crowded
+        first = self._parts[0].title
+        self.tabs.setTabVisible(0, not self._crowded)
+        self.layout().setAlignment(
+            self.tabs, Qt.AlignmentFlag.AlignRight if self._crowded else Qt.AlignmentFlag(0)
+        )
+        if self._crowded and self.tabs.currentIndex() == 0:
+            self.tabs.setCurrentIndex(1)
         self.tabs.setVisible(tabbed)
         current = self.tabs.tabText(self.tabs.currentIndex())
         for part in self._parts:
-            part.widget.setVisible(not tabbed or part.title == current)
+            always = not tabbed or (self._crowded and part.title == first)
+            part.widget.setVisible(always or part.title == current)
+        self._share_soon()

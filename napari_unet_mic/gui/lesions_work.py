@@ -1,0 +1,98 @@
+"""What the lesions of two layers, or of an evaluation, take, for a thread. No Qt.
+
+Maps enter and records leave; heavy imports happen in here, so that a panel opens without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_unet_mic.errors import UNetMicError
+from napari_unet_mic.evaluation.lesion import Lesion, LesionQuestion
+
+if TYPE_CHECKING:
+    from napari_unet_mic.data.display import Display
+    from napari_unet_mic.evaluation.gathering import Gathered
+    from napari_unet_mic.gui.later_work import Maps
+
+
+@dataclass(frozen=True)
+class FoundHere:
+    """The lesions of two layers.
+
+    Attributes
+    ----------
+    classes
+        Those that were looked at.
+    leading
+        Where a layer with more than three axes was looked at; the lesions are of the last three.
+    complaint
+        Why probabilities could not be read; "" where nothing is wrong.
+    """
+
+    lesions: tuple[Lesion, ...]
+    classes: tuple[int, ...]
+    leading: tuple[int, ...] = ()
+    complaint: str = ""
+
+
+def find_here(
+    maps: Maps,
+    names: Mapping[int, str],
+    classes: tuple[int, ...] | None,
+    label_file: Path | None,
+    display: Display | None,
+    *,
+    should_stop: Callable[[], bool],
+) -> FoundHere:
+    """Find the lesions of two maps, with the network's confidence where the prediction kept it.
+
+    Parameters
+    ----------
+    classes
+        None: chosen by the rule of `lesion_classes`.
+    label_file, display
+        Of the prediction: its file and how it is shown.
+    """
+    from napari_unet_mic.evaluation.lesion_classes import of_maps
+    from napari_unet_mic.evaluation.lesions import lesions_of
+    from napari_unet_mic.evaluation.probabilities import probabilities_at, probabilities_beside
+
+    reference, prediction = maps.arrays()
+    if classes is None:
+        voxel_ml = float(np.prod(maps.spacing_mm)) / 1000
+        classes = of_maps([(reference, voxel_ml)], names, maps.ignore)
+    found = lesions_of(reference, prediction, classes, maps.spacing_mm, ignore=maps.ignore)
+    file = probabilities_beside(label_file)
+    complaint = ""
+    if file is not None and display is not None and not maps.leading and found.lesions:
+        places = display.array_index(found.places().T).T.astype(np.intp)
+        try:
+            values = probabilities_at(
+                file, places, found.classes(), display.array_shape, should_stop=should_stop
+            )
+            found = found.with_confidence(values)
+        except UNetMicError as error:
+            if should_stop():
+                raise
+            complaint = str(error)
+    return FoundHere(found.lesions, classes, maps.leading, complaint)
+
+
+def count_lesions(
+    gathered: Gathered,
+    labels: Mapping[str, Path],
+    question: LesionQuestion,
+    *,
+    progress: Callable[[int, int], None],
+    should_stop: Callable[[], bool],
+) -> Gathered:
+    """Find the lesions of an evaluation in the label files that it names."""
+    from napari_unet_mic.evaluation.gathering import recount
+
+    return recount(gathered, labels, lesions=question, progress=progress, should_stop=should_stop)
