@@ -19,6 +19,7 @@ from napari_unet_mic.gui.case_list import CaseList
 from napari_unet_mic.gui.commands import evaluate_command
 from napari_unet_mic.gui.confusion_view import ConfusionView
 from napari_unet_mic.gui.forms import ElidedLabel, explained
+from napari_unet_mic.gui.lesions_page import LesionsPage
 from napari_unet_mic.gui.mean_tables import show_means
 from napari_unet_mic.gui.parts import Part, Parts
 from napari_unet_mic.gui.state import OpenCase
@@ -28,6 +29,7 @@ from napari_unet_mic.reporting.mean_columns import MeanColumn
 
 if TYPE_CHECKING:
     from napari_unet_mic.evaluation.gathering import Gathered
+    from napari_unet_mic.evaluation.lesion import Lesion
     from napari_unet_mic.evaluation.ranking import Cell, Ranking
     from napari_unet_mic.evaluation.results import CaseResult, Evaluation
     from napari_unet_mic.gui.app import App
@@ -41,6 +43,7 @@ class CasesView(QWidget):
 
     case_opened = Signal(object, object, object)  # reference layer, prediction layer, cell
     alone_wanted = Signal()
+    lesion_opened = Signal(object)  # the lesion whose case is being opened
 
     def __init__(self, app: App) -> None:
         super().__init__()
@@ -71,6 +74,8 @@ class CasesView(QWidget):
         self.confusion.remedy.clicked.connect(self._on_count_wanted)
         self.confusion.remedy.setText("Count from the label files")
         explained(self.confusion.remedy, "Compare every case's two label files again, in the back")
+        self.lesions = LesionsPage(app)
+        self.lesions.lesion_asked.connect(self.open_lesion)
         self.list = CaseList()
         self.list.case_chosen.connect(self.open_case)
         self.list.case_wanted_alone.connect(lambda _: self.alone_wanted.emit())
@@ -82,6 +87,7 @@ class CasesView(QWidget):
                 Part("Tables", self._means_part(), self.means),
                 Part("Tables", self.confusion, self.confusion.grid, least=410),
                 Part("Cases", self.list, self.list.table, least=380),
+                Part("Lesions", self.lesions, self.lesions.table, least=560),
             ]
         )
         layout.addWidget(self.parts)
@@ -154,6 +160,7 @@ class CasesView(QWidget):
         found = shown.evaluation
         self._columns = show_means(self.means_model, shown.means, found.tolerance_mm)
         self._say_what_is_open(found)
+        self.lesions.show_gathered(shown.gathered, work.labels_of(self._app.state.dataset))
         self.means_title.set_whole(MEANS_TITLE + shown.foreground)
         self.confusion.show_confusion(shown.confusion)
         self.confusion.explain(shown.lacking)
@@ -264,6 +271,14 @@ class CasesView(QWidget):
             busy=f"Reading {result.name}",
             on_done=lambda answer: self._on_read(answer, cell),
         )
+
+    def open_lesion(self, name: str, lesion: Lesion) -> None:
+        """Open a case at one of its lesions."""
+        if self.gathered is not None:
+            self.lesion_opened.emit(lesion)
+            ranking, self.ranking = self.ranking, None  # no cell to go to
+            self.open_case(self.gathered.evaluation.case(name))
+            self.ranking = ranking
 
     def _on_read(
         self, answer: tuple[OpenCase | None, list[layers.LayerTuple]], cell: Cell | None

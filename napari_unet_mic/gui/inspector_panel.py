@@ -147,6 +147,7 @@ class InspectorPanel(QWidget):
         if self._cases is None:
             cases = self._cases = CasesView(self._app)
             cases.case_opened.connect(self._on_case_opened)
+            cases.lesion_opened.connect(self.lesions.go_when_shown)
             cases.alone_wanted.connect(lambda: self.scope.setCurrentIndex(THIS_CASE))
             self._cases_line.addWidget(cases.title, 1)
             self._cases_line.addWidget(cases.browse)

@@ -174,6 +174,7 @@ class LesionsView(QWidget):
             self._app.say(found.complaint)
         self._fill_menu()
         self._list()
+        self._go_to_wanted()
 
     def _on_failed(self, generation: int, error: BaseException) -> None:
         if generation == self._generation and not isinstance(error, Cancelled):
@@ -254,6 +255,32 @@ class LesionsView(QWidget):
         self.table.select_row(row)
         lesion = moved(self.shown[row].lesion, self.found.leading)
         layers.go_to(self._app.viewer, pair[0], lesion.point, lesion.box if fit else None)
+
+    def go_when_shown(self, lesion: Lesion) -> None:
+        """Go to a lesion of a file (its point as z, y, x of the array) once its case is shown."""
+        self._wanted = lesion
+
+    def _go_to_wanted(self) -> None:
+        lesion, self._wanted = self._wanted, None
+        pair = self._comparer.layers
+        source = layers.source_of(pair[0]) if pair is not None else None
+        if lesion is None or pair is None or source is None or source.display is None:
+            return
+        point = source.display.display_index(lesion.point).astype(int).tolist()
+        for row, one in enumerate(self.shown):
+            mine, box = one.lesion, one.lesion.box
+            alike = (mine.value, mine.source, mine.voxels) == (
+                lesion.value,
+                lesion.source,
+                lesion.voxels,
+            )
+            inside = box is not None and all(
+                along.start <= place < along.stop for along, place in zip(box, point, strict=True)
+            )
+            if alike and inside:
+                self.go_to(row)
+                return
+        layers.go_to(self._app.viewer, pair[0], point)
 
 
 def _note(one: Judged) -> str:

@@ -95,7 +95,7 @@ class Parts(QWidget):
 
     def bring_forward(self, title: str) -> None:
         """Show the tab of that title, where there are tabs."""
-        for index in range(self.tabs.count()):
+        for index in range(1 if self._crowded else 0, self.tabs.count()):
             if self.tabs.tabText(index) == title:
                 self.tabs.setCurrentIndex(index)
 

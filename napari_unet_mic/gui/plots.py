@@ -7,23 +7,20 @@ the plots are built when the widget is first seen, so that opening the panel cos
 
 from __future__ import annotations
 
-import importlib
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QSize, Qt, QTimer
-from qtpy.QtGui import QShowEvent, QWheelEvent
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QWidget
 
 from napari_unet_mic.gui.colours import class_colour, hexadecimal
 from napari_unet_mic.gui.history import Curve, Snapshot
+from napari_unet_mic.gui.late_plots import LatePlots, new_plot, paint_theme
 
 TRAIN_COLOUR, VALIDATION_COLOUR = "#56b4e9", "#e69f00"
 """Okabe and Ito's sky blue and orange: told apart by the colour-blind, seen on both themes."""
-WAIT_FOR_IMPORT_MS = 40
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ def legend_html(title: str, lines: Sequence[Line]) -> str:
     return f"<b>{title}</b> &nbsp; " + " &nbsp; ".join(strokes)
 
 
-class LiveCurves(QWidget):
+class LiveCurves(LatePlots):
     """Loss and IoU of one run, and of others for comparison.
 
     Parameters
@@ -79,9 +76,7 @@ class LiveCurves(QWidget):
         super().__init__(parent)
         self._colour_of = colour_of
         self._shots: list[Snapshot] = []
-        self._plots: dict[str, Any] = {}
         self._items: dict[str, list[Any]] = {"loss": [], "iou": []}
-        self._theme = ("#f0f1f2", "#23242b")
         self._legends = {"loss": QLabel(), "iou": QLabel()}
         self._log = QCheckBox("log")
         self._log.setToolTip(
@@ -103,15 +98,6 @@ class LiveCurves(QWidget):
             label.setMinimumWidth(1)
             label.setWordWrap(True)
             label.setText(legend_html(_TITLES[name], []))
-        self._import = threading.Thread(
-            target=importlib.import_module, args=("pyqtgraph",), daemon=True
-        )
-        self._import.start()
-
-    @property
-    def ready(self) -> bool:
-        """Whether the plots exist (a moment after the widget was first seen)."""
-        return bool(self._plots)
 
     def show_runs(self, shots: Sequence[Snapshot]) -> None:
         """Draw these runs; the first in full, the others thin and dashed."""
@@ -119,24 +105,8 @@ class LiveCurves(QWidget):
         if self.ready:
             self._draw()
 
-    def set_theme(self, text: str, background: str) -> None:
-        """Take over the theme's text and background colour ("#rrggbb")."""
-        self._theme = (text, background)
-        for plot in self._plots.values():
-            paint_theme(plot, text, background)
-
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
-        """Build the plots once somebody looks."""
-        super().showEvent(event)
-        if not self.ready:
-            QTimer.singleShot(0, self._build_when_imported)
-
-    def _build_when_imported(self) -> None:
-        if self.ready or not self.isVisible():
-            return
-        if self._import.is_alive():
-            QTimer.singleShot(WAIT_FOR_IMPORT_MS, self._build_when_imported)
-            return
+    def build_plots(self) -> None:
+        """Place loss and IoU beside each other."""
         for column, (name, tip) in enumerate(_TOOLTIPS.items()):
             plot = new_plot()
             plot.setToolTip(tip)
@@ -177,44 +147,6 @@ _TOOLTIPS = {
     "iou": "IoU per class and epoch on the validation patches: voxels that network and "
     "reference share, divided by those that either has (1 is perfect)",
 }
-
-
-def new_plot() -> Any:
-    """Return an empty plot that leaves the bare wheel to the panel's scroll area."""
-    import pyqtgraph
-
-    class Plot(pyqtgraph.PlotWidget):
-        """A plot that leaves the bare wheel to the panel's scroll area."""
-
-        def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 (Qt's name)
-            if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-                super().wheelEvent(event)
-            else:
-                event.ignore()
-
-        def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-            return QSize(200, 130)
-
-    plot = Plot()
-    plot.setMinimumSize(100, 110)
-    plot.hideButtons()
-    plot.setMenuEnabled(False)
-    plot.showGrid(x=False, y=True, alpha=0.15)
-    for side, size in (("left", 30), ("bottom", 18)):
-        axis = plot.getAxis(side)
-        axis.enableAutoSIPrefix(False)
-        axis.setStyle(tickTextOffset=3, tickLength=-4)
-        (axis.setWidth if side == "left" else axis.setHeight)(size)
-    return plot
-
-
-def paint_theme(plot: Any, text: str, background: str) -> None:
-    """Give a plot the theme's text and background colour."""
-    plot.setBackground(background)
-    for side in ("left", "bottom"):
-        axis = plot.getAxis(side)
-        axis.setPen(text)
-        axis.setTextPen(text)
 
 
 def _new_item(plot: Any) -> Any:

@@ -6,25 +6,16 @@ are of which size. pyqtgraph is imported in a thread, and the plots are built wh
 
 from __future__ import annotations
 
-import importlib
-import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QTimer, Signal
-from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QSizePolicy
 
 from napari_unet_mic.gui.check_report import Sizes
 from napari_unet_mic.gui.forms import explained, guard_wheel, short_combo
-from napari_unet_mic.gui.plots import (
-    TRAIN_COLOUR,
-    VALIDATION_COLOUR,
-    WAIT_FOR_IMPORT_MS,
-    new_plot,
-    paint_theme,
-)
+from napari_unet_mic.gui.late_plots import LatePlots, new_plot, paint_theme
+from napari_unet_mic.gui.plots import TRAIN_COLOUR, VALIDATION_COLOUR
 
 SPLIT_COLOURS = {"train": TRAIN_COLOUR, "test": VALIDATION_COLOUR}
 BINS_PER_DECADE = 4
@@ -32,7 +23,7 @@ DECADES_WITH_STEPS = 2.5
 NOTHING = "Not checked yet: Check measures every label"
 
 
-class SizesView(QWidget):
+class SizesView(LatePlots):
     """The two plots and the class they show; `case_asked` carries a case whose dot was clicked."""
 
     case_asked = Signal(str)
@@ -40,8 +31,6 @@ class SizesView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._sizes: tuple[Sizes, ...] = ()
-        self._plots: dict[str, Any] = {}
-        self._theme = ("#f0f1f2", "#23242b")
         self.choice = explained(short_combo(QComboBox(), 12), "The class whose sizes are shown")
         guard_wheel(self.choice)
         self.choice.currentIndexChanged.connect(self._draw)
@@ -56,15 +45,6 @@ class SizesView(QWidget):
         self._layout.setRowStretch(2, 1)
         self._layout.setRowStretch(3, 1)
         self._layout.setColumnStretch(1, 1)
-        self._import = threading.Thread(
-            target=importlib.import_module, args=("pyqtgraph",), daemon=True
-        )
-        self._import.start()
-
-    @property
-    def ready(self) -> bool:
-        """Whether the plots exist (a moment after the widget was first seen)."""
-        return bool(self._plots)
 
     def show_sizes(self, sizes: Sequence[Sizes], classes: Mapping[int, str]) -> None:
         """Show other sizes; the class stays when it is still there."""
@@ -80,24 +60,8 @@ class SizesView(QWidget):
         self.choice.blockSignals(False)
         self._draw()
 
-    def set_theme(self, text: str, background: str) -> None:
-        """Take over the theme's text and background colour ("#rrggbb")."""
-        self._theme = (text, background)
-        for plot in self._plots.values():
-            paint_theme(plot, text, background)
-
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
-        """Build the plots once somebody looks."""
-        super().showEvent(event)
-        if not self.ready:
-            QTimer.singleShot(0, self._build_when_imported)
-
-    def _build_when_imported(self) -> None:
-        if self.ready or not self.isVisible():
-            return
-        if self._import.is_alive():
-            QTimer.singleShot(WAIT_FOR_IMPORT_MS, self._build_when_imported)
-            return
+    def build_plots(self) -> None:
+        """Place volumes above lesions."""
         for row, (name, tip) in enumerate(_TOOLTIPS.items()):
             plot = new_plot()
             plot.setToolTip(tip)

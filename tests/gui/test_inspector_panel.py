@@ -89,6 +89,7 @@ def test_the_inspector(panel: InspectorPanel, app: App, until: Callable[..., Non
     until(lambda: bool(panel.mistakes.regions))
     assert [(r.kind, r.voxels) for r in panel.mistakes.regions] == [("missed lesion", 4)]
     assert app.viewer.dims.current_step[0] == 1
+    until(lambda: layers.errors_layer(app.viewer) is not None)
     errors = layers.errors_layer(app.viewer)
     shown = np.asarray(errors.colormap.map(errors.data))[..., 3] > 0
     assert np.array_equal(shown, np.asarray(app.viewer.layers["reference"].data) == 2)

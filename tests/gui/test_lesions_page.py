@@ -1,0 +1,104 @@
+"""Lesions of all cases: shown from lesions.csv without a volume, or found on demand; one click."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+
+from napari_unet_mic.data.volume import Volume, write_labels
+from napari_unet_mic.evaluation.lesion import MATCHES, LesionQuestion
+from napari_unet_mic.evaluation.lesion_figures import figures_of, lesions_by_case
+from napari_unet_mic.evaluation.results import Evaluation
+from napari_unet_mic.evaluation.summary import evaluate_folders
+from napari_unet_mic.gui.app import App
+from napari_unet_mic.gui.inspector_panel import InspectorPanel
+
+Until = Callable[..., None]
+
+
+@pytest.fixture
+def evaluation(tmp_path: Path, pair_of_labels: tuple[Volume, Volume]) -> Evaluation:
+    """One case with a missed and a made-up lesion, one without error."""
+    reference, prediction = pair_of_labels
+    for name, predicted in (("bad", prediction), ("good", reference)):
+        write_labels(tmp_path / "r" / f"{name}.nii.gz", reference.array, reference)
+        write_labels(tmp_path / "p" / f"{name}.nii.gz", predicted.array, reference)
+    question = LesionQuestion((2,))
+    return evaluate_folders(tmp_path / "r", tmp_path / "p", tolerance_mm=None, lesions=question)
+
+
+def opened(app: App, until: Until, folder: Path) -> InspectorPanel:
+    app.viewer.window._qt_window.resize(1366, 768)
+    app.viewer.window._qt_window.show()  # plots are built when somebody looks
+    panel = app.show("inspector")
+    panel.scope.setCurrentIndex(1)
+    panel.cases.open(folder)
+    until(lambda: panel.cases.means_model.rowCount() > 0)
+    panel.cases.parts.bring_forward("Lesions")
+    return panel
+
+
+def test_from_the_file_to_the_voxel(
+    app: App, until: Until, evaluation: Evaluation, tmp_path: Path
+) -> None:
+    evaluation.write(tmp_path / "e")
+    panel = opened(app, until, tmp_path / "e")
+    page = panel.cases.lesions
+    cases = lesions_by_case(evaluation).values()
+    for match in MATCHES:  # the panel says what the command says
+        page.match.setCurrentIndex(page.match.findData(match))
+        words = figures_of(cases, 2, match).words
+        assert page.title.whole.startswith(f"{words}; sensitivity 0.50; 0.50 false positives")
+    until(lambda: page.scatter.marks is not None)
+    assert [(name, one.state) for name, one in page.shown] == [
+        ("bad", "missed"),
+        ("bad", "spurious"),
+        ("good", "found"),
+    ]
+    marks = page.scatter.marks.points()
+    assert [mark.pos().y() for mark in marks] == [0.0, pytest.approx(-0.13), 1.0]
+    plot = page.scatter._plots["sizes"]
+    where = plot.mapFromScene(plot.plotItem.vb.mapViewToScene(marks[1].pos()))
+    at = where if isinstance(where, QPoint) else where.toPoint()
+    QTest.mouseClick(plot.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    until(lambda: app.state.reference_layer == "bad reference")
+    until(lambda: app.viewer.dims.current_step[0] == 3)
+    until(lambda: panel.lesions.table.current_row() == 1)
+
+    page.view_box.setCurrentIndex(1)
+    page.table.cell_clicked.emit(2, 0)
+    until(lambda: app.state.reference_layer == "good reference")
+    until(lambda: app.viewer.dims.current_step[0] == 1)
+
+
+def test_without_lesions_csv_a_button_finds_them(
+    app: App, until: Until, evaluation: Evaluation, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    bare = tuple(replace(case, lesions=None) for case in evaluation.cases)
+    replace(evaluation, cases=bare, lesions=None).write(tmp_path / "e")
+    assert not (tmp_path / "e" / "lesions.csv").exists()
+    panel = opened(app, until, tmp_path / "e")
+    page = panel.cases.lesions
+    assert page.count.isVisibleTo(page)
+    assert "not looked for" in page.title.whole
+    page.count.click()
+    until(lambda: page.title.whole.startswith("1 found · 1 missed · 1 spurious"))
+    assert not page.count.isVisibleTo(page)
+    assert not page.cancel.isVisibleTo(page)
+
+
+def test_the_table_is_there_though_every_volume_is_gone(
+    app: App, until: Until, evaluation: Evaluation, tmp_path: Path
+) -> None:
+    evaluation.write(tmp_path / "e")
+    for file in [*(tmp_path / "r").iterdir(), *(tmp_path / "p").iterdir()]:
+        file.unlink()
+    page: Any = opened(app, until, tmp_path / "e").cases.lesions
+    assert page.model.rowCount() == 3
+    assert np.isclose(page.model.rows[0][1], 0.02)
