@@ -64,7 +64,7 @@ class LesionScatter(LatePlots):
         left = plot.getAxis("left")
         left.setWidth(52)
         left.setTicks([[(0, "0"), (0.5, "0.5"), (1, "IoU 1"), (BELOW, "spurious")]])
-        plot.setYRange(BELOW - 0.07, 1.12, padding=0)
+        plot.setYRange(BELOW - 0.07, 1.3, padding=0)
         plot.setMouseEnabled(y=False)
         self._layout.addWidget(plot)
         self._draw()
@@ -134,7 +134,7 @@ class LesionScatter(LatePlots):
                         BELOW if one.state == "spurious" else one.lesion.iou,
                     ),
                     "data": place,
-                    "size": 10 if hollow else 8,
+                    "size": 11 if hollow else 8,
                     "symbol": SYMBOLS[one.state],
                     "brush": None if hollow else pyqtgraph.mkBrush(colour),
                     "pen": pyqtgraph.mkPen(colour, width=2),

@@ -53,6 +53,7 @@ class LesionsPage(QWidget):
         self.choice.currentIndexChanged.connect(lambda _: self._show())
         self.view_box = explained(QComboBox(), "Show the lesions as a plot or as a list")
         self.view_box.addItems(["plot", "list"])
+        self.view_box.setFixedWidth(64)
         self.count = explained(
             QPushButton("Find lesions"), "Find the lesions in every case's two label files"
         )
@@ -105,6 +106,7 @@ class LesionsPage(QWidget):
             self.choice.addItem(evaluation.classes.get(value, f"class {value}"), value)
         self.choice.setCurrentIndex(max(0, self.choice.findData(before)))
         self.choice.blockSignals(False)
+        self.choice.setVisible(self.choice.count() > 1)
         if question is not None:
             self.match.blockSignals(True)
             self.match.setCurrentIndex(max(0, self.match.findData(question.match)))
@@ -130,7 +132,7 @@ class LesionsPage(QWidget):
         words = figures.words
         details = f"; sensitivity {share:.2f}" if share is not None else ""
         details += f"; {rate:.2f} false positives per case" if rate is not None else ""
-        self.title.set_whole(words + details)
+        self.title.set_whole(words)
         self.title.setToolTip(words + details)
         every = [
             (name, one)

@@ -60,12 +60,13 @@ def lesion_model() -> TableModel:
 def match_box() -> QComboBox:
     """Return the box in which the criterion is chosen."""
     box = explained(
-        short_combo(QComboBox(), 10),
+        short_combo(QComboBox(), 8),
         "When a lesion counts as found: by its overlap (IoU) with what was predicted there",
         "unet-mic evaluate --match",
     )
     for match, words in MATCHES.items():
         box.addItem(words, match)
+    box.setFixedWidth(118)
     guard_wheel(box)
     return box
 
