@@ -53,7 +53,7 @@ class LesionsPage(QWidget):
         self.choice.currentIndexChanged.connect(lambda _: self._show())
         self.view_box = explained(QComboBox(), "Show the lesions as a plot or as a list")
         self.view_box.addItems(["plot", "list"])
-        self.view_box.setFixedWidth(64)
+        self.view_box.setFixedWidth(76)
         self.count = explained(
             QPushButton("Find lesions"), "Find the lesions in every case's two label files"
         )

@@ -66,7 +66,7 @@ def match_box() -> QComboBox:
     )
     for match, words in MATCHES.items():
         box.addItem(words, match)
-    box.setFixedWidth(118)
+    box.setFixedWidth(128)
     guard_wheel(box)
     return box
 
