@@ -107,9 +107,8 @@ def paired_gain(
 
 def judge(dataset: Path, predictions: tuple[Path, Path]) -> Study:
     """Match the lesions of every predicted test case with its reference's, for both recipes."""
-    from napari_unet_mic.evaluation.lesions import lesions_of
-
     from napari_unet_mic.data.volume import read_labels
+    from napari_unet_mic.evaluation.lesions import lesions_of
 
     lesions: list[Seen] = []
     spurious: dict[str, tuple[int, int]] = {}

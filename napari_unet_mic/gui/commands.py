@@ -72,6 +72,8 @@ def evaluate_command(
     out: str = "OUT",
     *,
     tolerance_mm: float | None = None,
+    lesion_classes: Sequence[int] = (),
+    match: str = "any",
 ) -> str:
     """Return the ``unet-mic evaluate`` line that compares two files or folders.
 
@@ -83,6 +85,8 @@ def evaluate_command(
     words = ["unet-mic", "evaluate", "--reference", str(reference)]
     words += ["--prediction", str(prediction)]
     words += ["--tolerance-mm", f"{tolerance_mm:g}"] if tolerance_mm is not None else []
+    words += ["--lesion-classes", *map(str, lesion_classes)] if lesion_classes else []
+    words += ["--match", match] if match != "any" else []
     return joined([*words, "-o", out])
 
 

@@ -384,4 +384,10 @@ class InspectorPanel(QWidget):
             layers.file_of(layer) or f"{layer.name}.nii.gz" if layer else "FILE"
             for layer in self.chosen()
         )
-        return evaluate_command(reference, prediction, tolerance_mm=self.figures.tolerance_mm)
+        return evaluate_command(
+            reference,
+            prediction,
+            tolerance_mm=self.figures.tolerance_mm,
+            lesion_classes=self.lesions.found.classes if self.lesions.found else (),
+            match=self.lesions.criterion,
+        )

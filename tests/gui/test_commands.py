@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from napari_unet_mic.gui.commands import predict_command, train_command
+from napari_unet_mic.gui.commands import evaluate_command, predict_command, train_command
 from napari_unet_mic.options import build_parser
 from napari_unet_mic.training.run import RunSettings
 
@@ -42,3 +42,9 @@ def test_predict_command_means_the_same_to_the_command_line():
     assert options.mirroring is False
     assert (options.model, options.input, options.output) == (Path("/m"), [Path("/i")], Path("/o"))
     assert options.checkpoint == "best"
+
+
+def test_evaluate_names_lesion_classes_and_criterion():
+    line = evaluate_command("r", "p", lesion_classes=(2, 3), match="0.5")
+    chosen = "--lesion-classes 2 3 --match 0.5"
+    assert line == f"unet-mic evaluate --reference r --prediction p {chosen} -o OUT"
