@@ -75,7 +75,7 @@ def main() -> None:
         QTest.qWait(3000)
         report("opening the panels", watchdog, results)
         control = app.controller("plan_and_train")
-        form = control.train_panel
+        form, runs = control.train_panel, control.runs_panel
 
         watchdog = Watchdog()
         watchdog.start()
@@ -87,17 +87,18 @@ def main() -> None:
         form.fold.setCurrentIndex(form.fold.findData("all"))
         form.epochs.setValue(100_000)
         form.iterations.setValue(1)
+        runs.curves.choice.setCurrentIndex(1)  # all of them
         watchdog = Watchdog()
         watchdog.start()
         form.train.click()
-        wait_until(lambda: form.current is not None and form.current.snapshot.epochs_done > 0)
+        wait_until(lambda: runs.current is not None and runs.current.snapshot.epochs_done > 0)
         before = resident_mib()
         QTest.qWait(round(1000 * options.seconds))
         after = resident_mib()
-        report(f"training, {form.current.snapshot.epochs_done} epochs", watchdog, results)
+        report(f"training, {runs.current.snapshot.epochs_done} epochs", watchdog, results)
         print(f"   resident memory {before:.0f} MiB, then {after:.0f} MiB")
-        form.stop.click()
-        wait_until(form.resume.isEnabled)
+        runs.stop.click()
+        wait_until(runs.resume.isEnabled)
 
         app.show("predict")
         panel = app.controller("predict").panel

@@ -10,6 +10,40 @@ from pathlib import Path
 
 from napari_unet_mic.training.run import RunSettings
 
+_TRAIN_OPTIONS = {
+    "configuration": "--configuration C",
+    "fold": "--fold K|all|each",
+    "plans": "--plans FILE",
+    "planner": "--planner P",
+    "gpu_memory_gb": "--gpu-memory-gb G",
+    "epochs": "--epochs N",
+    "iterations_per_epoch": "--iterations-per-epoch M",
+    "validation_iterations": "--validation-iterations V",
+    "start_from": "--from MODEL_OR_CHECKPOINT",
+    "device": "--device auto|cpu|cuda|mps",
+    "precision": "--precision auto|float32|bfloat16|float16",
+    "seed": "--seed N",
+    "splits": "--splits FILE",
+    "patients": "--patients FILE",
+    "patient_pattern": "--patient-pattern PATTERN",
+    "test": "--test CASE …",
+    "early_stopping_epochs": "--early-stopping EPOCHS",
+    "batch_size": "--batch-size B",
+    "patch_size": "--patch-size Z Y X",
+    "learning_rate": "--learning-rate R",
+    "warm_up_iterations": "--warm-up ITERATIONS",
+    "augmentation": "--augmentation nnunet|light|none",
+    "foreground_oversampling": "--oversampling SHARE",
+    "class_weights": "--class-weights W …",
+    "focus_class": "--focus-class K",
+}
+"""Field of `RunSettings` -> option of ``unet-mic train`` with what follows it."""
+
+
+def option_of(field: str) -> str:
+    """Return the option of ``unet-mic train`` that sets a field of `RunSettings`."""
+    return _TRAIN_OPTIONS[field]
+
 
 def train_command(settings: RunSettings) -> str:
     """Return the ``unet-mic train`` line of these settings; options at their default are left out.
@@ -19,28 +53,24 @@ def train_command(settings: RunSettings) -> str:
     >>> train_command(RunSettings(dataset="liver", workspace="w", name="a", fold="all"))
     'unet-mic train liver --workspace w --name a --fold all'
     """
+    return joined(["unet-mic", *train_words(settings)])
+
+
+def train_words(settings: RunSettings) -> list[str]:
+    """Return the words after ``unet-mic`` that train with these settings."""
     usual = RunSettings(dataset="", workspace="", name="a")
-    words = ["unet-mic", "train", settings.dataset, "--workspace", settings.workspace]
+    words = ["train", settings.dataset, "--workspace", settings.workspace]
     words += ["--name", settings.name]
-    for option, field in _TRAIN_OPTIONS:
+    for field, option in _TRAIN_OPTIONS.items():
         value = getattr(settings, field)
         if value != getattr(usual, field):
-            words += [option, str(value)]
-    return joined(words)
+            values = value if isinstance(value, tuple) else (value,)
+            words += [option.split()[0], *(_word(one) for one in values)]
+    return words
 
 
-_TRAIN_OPTIONS = (
-    ("--configuration", "configuration"),
-    ("--fold", "fold"),
-    ("--plans", "plans"),
-    ("--epochs", "epochs"),
-    ("--iterations-per-epoch", "iterations_per_epoch"),
-    ("--validation-iterations", "validation_iterations"),
-    ("--from", "start_from"),
-    ("--device", "device"),
-    ("--seed", "seed"),
-    ("--splits", "splits"),
-)
+def _word(value: object) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def predict_command(

@@ -140,6 +140,12 @@ class DeviceCombo(QComboBox):
             return not self._devices or self._devices[0].is_cpu
         return self.device == "cpu"
 
+    @property
+    def memory_bytes(self) -> int | None:
+        """Memory of the chosen device, None when it is not known."""
+        chosen = [one for one in self._devices if self.device in ("auto", one.name)]
+        return chosen[0].memory_bytes if chosen else None
+
     def set_devices(self, devices: Sequence[Device]) -> None:
         """List the devices; the choice stays when it is still there."""
         chosen = self.device

@@ -117,9 +117,9 @@ def source_of(layer: Layer) -> Source | None:
 
 
 def labels_layers(viewer: Viewer) -> list[Labels]:
-    """Return the labels layers that can be compared, top one first (never the errors layer)."""
+    """Return the labels layers that can be compared, top one first (no errors, no helpers)."""
     found = [layer for layer in viewer.layers if isinstance(layer, Labels)]
-    return [layer for layer in reversed(found) if role_of(layer) != ERRORS]
+    return [layer for layer in reversed(found) if role_of(layer) not in (ERRORS, HELPER)]
 
 
 def is_input(layer: Layer) -> bool:

@@ -1,152 +1,318 @@
-"""Live curves of runs: loss (train, validation) and IoU per class, drawn with pyqtgraph.
+"""Live curves of runs, drawn with pyqtgraph: loss, IoU, Dice, learning rate, speed, memory.
 
 A `Snapshot` comes in for every run shown; the first is drawn in full, the others, for
 comparison, thin and dashed. pyqtgraph is imported in a thread when the widget is made and
-the plots are built when the widget is first seen, so that opening the panel costs nothing.
+the plots are built when the widget is first seen, so that opening the panel costs nothing;
+hidden plots are not drawn. Long curves are reduced to the peaks that the width can show.
 """
 
 from __future__ import annotations
 
+import importlib
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QWidget
+from qtpy.QtCore import QSize, Qt, QTimer, Signal
+from qtpy.QtGui import QShowEvent, QWheelEvent
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QWidget,
+)
 
-from napari_unet_mic.gui.colours import class_colour, hexadecimal
-from napari_unet_mic.gui.history import Curve, Snapshot
-from napari_unet_mic.gui.late_plots import LatePlots, new_plot, paint_theme
+from napari_unet_mic.gui.curves import (
+    QUANTITIES,
+    TRAIN_COLOUR,
+    USUAL,
+    VALIDATION_COLOUR,
+    Line,
+    legend_html,
+    line_colour,
+    lines_of,
+    runs_legend,
+)
+from napari_unet_mic.gui.forms import explained, guard_wheel, short_combo
+from napari_unet_mic.gui.history import Snapshot
 
-TRAIN_COLOUR, VALIDATION_COLOUR = "#56b4e9", "#e69f00"
-"""Okabe and Ito's sky blue and orange: told apart by the colour-blind, seen on both themes."""
+__all__ = [
+    "TRAIN_COLOUR",
+    "VALIDATION_COLOUR",
+    "WAIT_FOR_IMPORT_MS",
+    "LiveCurves",
+    "new_plot",
+    "paint_theme",
+]
 
-
-@dataclass(frozen=True)
-class Line:
-    """One curve to draw: which plot (loss or iou), its name in the legend, colour and points."""
-
-    plot: str
-    name: str
-    colour: str
-    curve: Curve
-    faint: bool = False
-
-
-def line_colour(value: int) -> str:
-    """Return the colour that a class has in every view, as ``#rrggbb``."""
-    return hexadecimal(class_colour(value))
-
-
-def lines_of(
-    shot: Snapshot, colour_of: Callable[[int], str], *, other_run: bool = False
-) -> list[Line]:
-    """Return the curves of one run; a run shown for comparison has no iteration curve."""
-    lines = []
-    if not other_run and len(shot.iteration_loss[0]):
-        lines.append(Line("loss", "", TRAIN_COLOUR, shot.iteration_loss, faint=True))
-    lines.append(Line("loss", "train", TRAIN_COLOUR, shot.train_loss))
-    lines.append(Line("loss", "validation", VALIDATION_COLOUR, shot.validation_loss))
-    for value, curve in shot.iou.items():
-        name = shot.classes.get(value, str(value))
-        lines.append(Line("iou", name, colour_of(value), curve))
-    return lines
-
-
-def legend_html(title: str, lines: Sequence[Line]) -> str:
-    """Return the legend of a plot: its title, then a coloured stroke and name per curve."""
-    names = {line.name: line.colour for line in lines if line.name}
-    strokes = [f'<span style="color:{c}">━</span>&nbsp;{n}' for n, c in names.items()]
-    return f"<b>{title}</b> &nbsp; " + " &nbsp; ".join(strokes)
+WAIT_FOR_IMPORT_MS = 40
+SMOOTHINGS = (("as measured", 1), ("mean of 5", 5), ("mean of 21", 21), ("mean of 51", 51))
+STYLES = (
+    Qt.PenStyle.SolidLine,
+    Qt.PenStyle.DashLine,
+    Qt.PenStyle.DotLine,
+    Qt.PenStyle.DashDotLine,
+)
+COLUMNS = 2
+PLOT_HEIGHT = 110
 
 
-class LiveCurves(LatePlots):
-    """Loss and IoU of one run, and of others for comparison.
+class LiveCurves(QWidget):
+    """The curves of one run, and of others for comparison.
 
     Parameters
     ----------
     colour_of
         Class value -> colour ("#rrggbb"), the one the class has in the viewer.
+
+    Signals
+    -------
+    save_requested ()
+        The curves shall be written to a file.
     """
+
+    save_requested = Signal()
 
     def __init__(
         self, colour_of: Callable[[int], str] = line_colour, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
         self._colour_of = colour_of
+        self._names: list[str] = []
         self._shots: list[Snapshot] = []
-        self._items: dict[str, list[Any]] = {"loss": [], "iou": []}
-        self._legends = {"loss": QLabel(), "iou": QLabel()}
-        self._log = QCheckBox("log")
-        self._log.setToolTip(
-            "Show the loss on a logarithmic axis (points at or below zero are left out)"
-        )
-        self._log.toggled.connect(self._on_log_toggled)
+        self._plots: dict[str, Any] = {}
+        self._items: dict[str, list[Any]] = {name: [] for name in QUANTITIES}
+        self._theme = ("#f0f1f2", "#23242b")
+        self._legends = {name: QLabel() for name in QUANTITIES}
+        self._runs = QLabel()
+        self._make_controls()
         self._layout = QGridLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setVerticalSpacing(2)
-        self._layout.addWidget(self._legends["loss"], 0, 0)
-        self._layout.addWidget(self._log, 0, 1)
-        self._layout.addWidget(self._legends["iou"], 0, 2)
-        self._layout.setColumnStretch(0, 1)
-        self._layout.setColumnStretch(2, 1)
-        self._layout.setRowStretch(1, 1)
-        self.setMinimumHeight(150)
-        for name, label in self._legends.items():
+        self._layout.addLayout(self._controls_line(), 0, 0, 1, COLUMNS)
+        self._layout.addWidget(self._runs, 1, 0, 1, COLUMNS)
+        for number, (name, label) in enumerate(self._legends.items()):
+            row, column = _cell(number)
+            self._layout.addWidget(label, row, column)
+            self._layout.setColumnStretch(column, 1)
+            self._layout.setRowStretch(row + 1, 1)
             label.setTextFormat(Qt.TextFormat.RichText)
             label.setMinimumWidth(1)
             label.setWordWrap(True)
-            label.setText(legend_html(_TITLES[name], []))
+            label.setToolTip(QUANTITIES[name].explanation)
+            label.setText(legend_html(QUANTITIES[name].title, []))
+        self._runs.setWordWrap(True)
+        self._runs.hide()
+        self._runs.setToolTip("Which stroke is which run's; colours mean the same in all of them")
+        self._show_wanted()
+        self._import = threading.Thread(
+            target=importlib.import_module, args=("pyqtgraph",), daemon=True
+        )
+        self._import.start()
 
-    def show_runs(self, shots: Sequence[Snapshot]) -> None:
-        """Draw these runs; the first in full, the others thin and dashed."""
-        self._shots = list(shots)
-        if self.ready:
+    def _make_controls(self) -> None:
+        self.choice = explained(
+            short_combo(QComboBox(), 8),
+            "Which curves to show: loss and IoU, or also Dice, learning rate, speed and memory",
+        )
+        self.choice.addItem("loss and IoU", USUAL)
+        self.choice.addItem("all curves", tuple(QUANTITIES))
+        self.choice.currentIndexChanged.connect(self._show_wanted)
+        self.smoothing = explained(
+            short_combo(QComboBox(), 7),
+            "Draw the mean over neighbouring epochs; what was measured stays behind it, faint",
+        )
+        for words, n in SMOOTHINGS:
+            self.smoothing.addItem(words, n)
+        self.smoothing.currentIndexChanged.connect(self._draw)
+        self._log = explained(
+            QCheckBox("log"),
+            "Show the loss on a logarithmic axis (points at or below zero are left out)",
+        )
+        self._log.toggled.connect(self._on_log_toggled)
+        self.save = explained(
+            QPushButton("Save…"),
+            "Write the curves of the runs shown as a picture (PNG, SVG) for a paper, or as "
+            "numbers (CSV)",
+        )
+        self.save.setEnabled(False)
+        self.save.clicked.connect(self.save_requested)
+        guard_wheel(self.choice, self.smoothing)
+
+    def _controls_line(self) -> QHBoxLayout:
+        line = QHBoxLayout()
+        line.setSpacing(4)
+        for control in (self.choice, self.smoothing, self._log):
+            line.addWidget(control)
+        line.addStretch(1)
+        line.addWidget(self.save)
+        return line
+
+    @property
+    def ready(self) -> bool:
+        """Whether the plots exist (a moment after the widget was first seen)."""
+        return bool(self._plots)
+
+    @property
+    def log(self) -> bool:
+        """Whether the loss is shown on a logarithmic axis."""
+        return bool(self._log.isChecked())
+
+    @property
+    def smooth(self) -> int:
+        """Over how many epochs the curves are averaged."""
+        return int(self.smoothing.currentData())
+
+    def show_runs(self, runs: Sequence[tuple[str, Snapshot]]) -> None:
+        """Draw these runs, each with its name; the first in full, the others thin and dashed."""
+        names, shots = [name for name, _ in runs], [shot for _, shot in runs]
+        same = names == self._names and all(map(_is, shots, self._shots))
+        self._names, self._shots = names, shots
+        self.save.setEnabled(bool(shots))
+        if not same:
             self._draw()
 
-    def build_plots(self) -> None:
-        """Place loss and IoU beside each other."""
-        for column, (name, tip) in enumerate(_TOOLTIPS.items()):
-            plot = new_plot()
-            plot.setToolTip(tip)
-            paint_theme(plot, *self._theme)
-            self._plots[name] = plot
-            self._layout.addWidget(plot, 1, 2 * column, 1, 2 - column)
-        self._plots["iou"].setYRange(0, 1, padding=0.03)
-        self._plots["iou"].setXLink(self._plots["loss"])
-        self._on_log_toggled(self._log.isChecked())
+    def set_theme(self, text: str, background: str) -> None:
+        """Take over the theme's text and background colour ("#rrggbb")."""
+        self._theme = (text, background)
+        for plot in self._plots.values():
+            paint_theme(plot, text, background)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
+        """Build the plots once somebody looks."""
+        super().showEvent(event)
+        if not self.ready:
+            QTimer.singleShot(0, self._build_when_imported)
+        else:
+            QTimer.singleShot(0, self._draw)
+
+    def _build_when_imported(self) -> None:
+        if self.ready or not self.isVisible():
+            return
+        if self._import.is_alive():
+            QTimer.singleShot(WAIT_FOR_IMPORT_MS, self._build_when_imported)
+            return
+        self._build([name for name in QUANTITIES if name in self.choice.currentData()])
+
+    def _build(self, names: Sequence[str]) -> None:
+        """Build one plot a turn of the event loop: each takes some twenty milliseconds."""
+        missing = [name for name in names if name not in self._plots]
+        if missing:
+            name, *rest = missing
+            self._add_plot(name)
+            QTimer.singleShot(0, lambda: self._build(rest))
+            return
+        self._show_wanted()
+        self._on_log_toggled(self.log)
+
+    def _add_plot(self, name: str) -> None:
+        quantity = QUANTITIES[name]
+        plot = new_plot()
+        plot.setToolTip(quantity.explanation)
+        paint_theme(plot, *self._theme)
+        if quantity.y_range is not None:
+            plot.setYRange(*quantity.y_range, padding=0.03)
+        if name == "rate":
+            plot.getAxis("left").setWidth(42)
+        if self._plots:
+            plot.setXLink(next(iter(self._plots.values())))
+        row, column = _cell(list(QUANTITIES).index(name))
+        self._plots[name] = plot
+        self._layout.addWidget(plot, row + 1, column)
+
+    def _show_wanted(self) -> None:
+        wanted = self.choice.currentData()
+        for name, label in self._legends.items():
+            label.setVisible(name in wanted)
+            if name in self._plots:
+                self._plots[name].setVisible(name in wanted)
+        rows = -(-len(wanted) // COLUMNS)
+        self.setMinimumHeight(30 + rows * (PLOT_HEIGHT + 24))
+        missing = [name for name in wanted if name not in self._plots]
+        if self.ready and missing:
+            self._build(missing)
+        else:
+            self._draw()
 
     def _on_log_toggled(self, on: bool) -> None:
-        if self.ready:
+        if "loss" in self._plots:
             self._plots["loss"].setLogMode(y=on)
             self._draw()
 
+    # ---- drawing -----------------------------------------------------------------------
     def _draw(self) -> None:
-        lines: dict[str, list[tuple[Line, bool]]] = {"loss": [], "iou": []}
+        if not self.ready or not self.isVisible():
+            return
+        self._runs.setText(runs_legend(self._names))
+        self._runs.setVisible(len(self._names) > 1)
+        lines: dict[str, list[Line]] = {name: [] for name in QUANTITIES}
         for number, shot in enumerate(self._shots):
-            for line in lines_of(shot, self._colour_of, other_run=number > 0):
-                lines[line.plot].append((line, number > 0))
+            for line in lines_of(shot, self._colour_of, run=number, smooth=self.smooth):
+                lines[line.quantity].append(line)
         for name, plot in self._plots.items():
-            self._legends[name].setText(
-                legend_html(_TITLES[name], [line for line, other in lines[name] if not other])
-            )
-            items = self._items[name]
-            while len(items) < len(lines[name]):
-                items.append(_new_item(plot))
-            for item, (line, other) in zip(items, lines[name], strict=False):
-                _set_line(item, line, other=other, log=name == "loss" and self._log.isChecked())
-            for item in items[len(lines[name]) :]:
-                item.setData([], [])
+            if name in self.choice.currentData():
+                self._draw_plot(name, plot, lines[name])
+
+    def _draw_plot(self, name: str, plot: Any, lines: Sequence[Line]) -> None:
+        self._legends[name].setText(legend_html(QUANTITIES[name].title, lines))
+        items = self._items[name]
+        while len(items) < len(lines):
+            items.append(_new_item(plot))
+        for item, line in zip(items, lines, strict=False):
+            _set_line(item, line, log=name == "loss" and self.log)
+        for item in items[len(lines) :]:
+            item.setData([], [])
 
 
-_TITLES = {"loss": "Loss", "iou": "IoU"}
-_TOOLTIPS = {
-    "loss": "Loss per epoch: how far the network is from the references, on training patches and "
-    "on validation patches it never learns from. Drag to move, Ctrl + wheel to zoom, A to fit",
-    "iou": "IoU per class and epoch on the validation patches: voxels that network and "
-    "reference share, divided by those that either has (1 is perfect)",
-}
+def _is(one: object, other: object) -> bool:
+    return one is other
+
+
+def _cell(number: int) -> tuple[int, int]:
+    """Return row and column of a plot's legend in the grid; the plot is below it."""
+    return 2 + 2 * (number // COLUMNS), number % COLUMNS
+
+
+def new_plot() -> Any:
+    """Return an empty plot that leaves the bare wheel to the panel's scroll area."""
+    import pyqtgraph
+
+    class Plot(pyqtgraph.PlotWidget):
+        """A plot that leaves the bare wheel to the panel's scroll area."""
+
+        def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 (Qt's name)
+            if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+                super().wheelEvent(event)
+            else:
+                event.ignore()
+
+        def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+            return QSize(200, 130)
+
+    plot = Plot()
+    plot.setMinimumSize(100, 110)
+    plot.hideButtons()
+    plot.setMenuEnabled(False)
+    plot.showGrid(x=False, y=True, alpha=0.15)
+    for side, size in (("left", 30), ("bottom", 18)):
+        axis = plot.getAxis(side)
+        axis.enableAutoSIPrefix(False)
+        axis.setStyle(tickTextOffset=3, tickLength=-4)
+        (axis.setWidth if side == "left" else axis.setHeight)(size)
+    return plot
+
+
+def paint_theme(plot: Any, text: str, background: str) -> None:
+    """Give a plot the theme's text and background colour."""
+    plot.setBackground(background)
+    for side in ("left", "bottom"):
+        axis = plot.getAxis(side)
+        axis.setPen(text)
+        axis.setTextPen(text)
 
 
 def _new_item(plot: Any) -> Any:
@@ -156,7 +322,8 @@ def _new_item(plot: Any) -> Any:
     return item
 
 
-def _set_line(item: Any, line: Line, *, other: bool, log: bool) -> None:
+def _set_line(item: Any, line: Line, *, log: bool) -> None:
+    """Give a plot's item the points and the look of a line, in one go."""
     import pyqtgraph
 
     x, y = line.curve
@@ -164,13 +331,16 @@ def _set_line(item: Any, line: Line, *, other: bool, log: bool) -> None:
         positive = y > 0
         x, y = x[positive], y[positive]
     colour = pyqtgraph.mkColor(line.colour)
-    if line.faint or other:
-        colour.setAlpha(90 if line.faint else 150)
-    style = Qt.PenStyle.DashLine if other else Qt.PenStyle.SolidLine
-    item.setPen(pyqtgraph.mkPen(colour, width=1 if line.faint or other else 2, style=style))
+    if line.faint or line.run:
+        colour.setAlpha(90 if line.faint else 190)
+    style = STYLES[min(line.run, len(STYLES) - 1)]
     alone = len(x) == 1 and not line.faint
-    item.setSymbol("o" if alone else None)
-    item.setSymbolSize(5)
-    item.setSymbolBrush(colour)
-    item.setSymbolPen(None)
-    item.setData(np.asarray(x), np.asarray(y))
+    item.setData(
+        np.asarray(x),
+        np.asarray(y),
+        pen=pyqtgraph.mkPen(colour, width=1 if line.faint or line.run else 2, style=style),
+        symbol="o" if alone else None,
+        symbolSize=5,
+        symbolBrush=colour,
+        symbolPen=None,
+    )

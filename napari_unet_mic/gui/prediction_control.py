@@ -22,11 +22,11 @@ from napari_unet_mic.gui import prediction_work as work
 from napari_unet_mic.gui.commands import predict_command
 from napari_unet_mic.gui.controls import CommandButton
 from napari_unet_mic.gui.forms import scrolled
-from napari_unet_mic.gui.history import duration
 from napari_unet_mic.gui.label_files import array_and_geometry
 from napari_unet_mic.gui.predict_panel import PredictPanel, PredictWish
 from napari_unet_mic.gui.prediction_lists import PredictionLists
 from napari_unet_mic.gui.prediction_results import PredictionResults
+from napari_unet_mic.gui.run_words import duration
 from napari_unet_mic.jobs.worker import PredictionEvent, PredictionRequest, PredictionWorker
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The list of a workspace's runs: name, state, epochs done, best IoU per class."""
+"""The list of a workspace's runs: name, state, epochs done, best IoU per class, time left."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWid
 
 from napari_unet_mic.gui.forms import explained
 from napari_unet_mic.gui.run_watch import RunStatus
+from napari_unet_mic.gui.run_words import duration
 
 STATE_SIGNS = {
     "new": "○",
@@ -21,6 +22,15 @@ STATE_SIGNS = {
     "lost its process": "?",
 }
 ROW_HEIGHT = 20
+BEST = 3
+MOST_CLASSES = 3  # with more of them their mean is shown
+COLUMN_TIPS = (
+    "Name of the run and of its folder",
+    "What the run does now",
+    "Epochs done, of how many",
+    "Best IoU of each class on the validation patches so far",
+    "How long the epochs that are left will take",
+)
 
 
 class RunList(QTreeWidget):
@@ -28,7 +38,7 @@ class RunList(QTreeWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setHeaderLabels(["run", "state", "epochs", "best IoU"])
+        self.setHeaderLabels(["run", "state", "epochs", "best IoU", "left"])
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -36,6 +46,8 @@ class RunList(QTreeWidget):
         header.setStretchLastSection(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        for column, tip in enumerate(COLUMN_TIPS):
+            self.headerItem().setToolTip(column, tip)
         self.setMinimumHeight(header.sizeHint().height() + 3 * ROW_HEIGHT + 4)
         explained(
             self,
@@ -61,7 +73,7 @@ class RunList(QTreeWidget):
             for column, text in enumerate(_cells(status)):
                 if item.text(column) != text:
                     item.setText(column, text)
-                    item.setToolTip(column, status.sentence or text)
+                    item.setToolTip(column, _tip(column, status, text))
             item.setData(0, Qt.ItemDataRole.UserRole, status.folder)
             item.setSelected(status.folder in chosen)
         self.blockSignals(False)
@@ -86,11 +98,34 @@ class RunList(QTreeWidget):
         return item.data(0, Qt.ItemDataRole.UserRole) if item is not None else None
 
 
-def _cells(status: RunStatus) -> tuple[str, str, str, str]:
+def _cells(status: RunStatus) -> tuple[str, ...]:
     shot = status.snapshot
-    best = " / ".join(
-        f"{shot.best_iou[value]:.3f}".lstrip("0") if value in shot.best_iou else "–"
-        for value in shot.classes
-    )
     epochs = f"{shot.epochs_done}/{shot.epochs or status.settings.epochs}"
-    return status.name, f"{STATE_SIGNS[status.state]} {status.state}", epochs, best
+    left = ""
+    if status.alive and shot.seconds_left is not None:
+        left = duration(shot.seconds_left)
+    sign = STATE_SIGNS[status.state]
+    return status.name, f"{sign} {status.state}", epochs, _best(status), left
+
+
+def _best(status: RunStatus) -> str:
+    shot = status.snapshot
+    if len(shot.classes) > MOST_CLASSES:
+        if not shot.best_iou:
+            return "–"
+        return f"{_short(sum(shot.best_iou.values()) / len(shot.best_iou))} mean"
+    best = shot.best_iou
+    return " / ".join(_short(best[value]) if value in best else "–" for value in shot.classes)
+
+
+def _short(number: float) -> str:
+    return f"{number:.3f}".removeprefix("0")
+
+
+def _tip(column: int, status: RunStatus, text: str) -> str:
+    shot = status.snapshot
+    if column == BEST:
+        known = {v: f"{best:.3f}" for v, best in shot.best_iou.items()}
+        lines = [f"{name}: {known.get(v, '–')}" for v, name in shot.classes.items()]
+        return "\n".join(lines) or text
+    return status.sentence or text

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from napari_unet_mic.data.files import read_json, write_json
 from napari_unet_mic.errors import RunLocked
 from napari_unet_mic.training import events
-from napari_unet_mic.training.lock import Holder, RunLock
+from napari_unet_mic.training.lock import Holder, RunLock, creation_token
 from napari_unet_mic.training.run import Run
 
 SESSION_VARIABLE = "NAPARI_UNET_MIC_SESSION"
@@ -144,16 +147,37 @@ def start(run: Run, *, command: Sequence[str] | None = None) -> Job:
     Raises
     ------
     RunLocked
-        When a trainer works on the run already.
+        When a trainer works on the run already, or is starting: from whatever window or terminal.
     """
-    if run.is_running:
-        raise RunLocked(run.folder, str(run.holder or "another process"))
-    session, since = run.new_session(), time.time()
-    words = command or [sys.executable, "-m", "napari_unet_mic", "resume", str(run.folder)]
-    environment = {**os.environ, SESSION_VARIABLE: session, "PYTHONUNBUFFERED": "1"}
-    with run.output_file.open("ab") as output:
-        process = start_detached(words, output=output, environment=environment)
+    lock = run.lock()
+    lock.acquire(holder=str(run.holder or ""))
+    with lock:
+        starting = _starting(run)
+        if starting is not None:
+            raise RunLocked(run.folder, f"{starting}, which is starting")
+        session, since = run.new_session(), time.time()
+        words = command or [sys.executable, "-m", "napari_unet_mic", "resume", str(run.folder)]
+        environment = {**os.environ, SESSION_VARIABLE: session, "PYTHONUNBUFFERED": "1"}
+        with run.output_file.open("ab") as output:
+            process = start_detached(words, output=output, environment=environment)
+        _note_starting(run, session, process.pid)
     return Job(run, session, process=process, since=since)
+
+
+def _note_starting(run: Run, session: str, pid: int) -> None:
+    """Write down which process will take the lock: until then nothing else tells of it."""
+    child = Holder(socket.gethostname(), pid, creation_token(pid) or "")
+    record = read_json(run.run_file)
+    write_json(run.run_file, record | {"starting": {"session": session, **asdict(child)}})
+
+
+def _starting(run: Run) -> Holder | None:
+    """Return the process that was started for the current session and has not ended."""
+    noted = dict(read_json(run.run_file).get("starting") or {})
+    if not noted or noted.pop("session", None) != run.session:
+        return None
+    child = Holder(**noted)
+    return child if child.is_alive else None
 
 
 def attach(run: Run) -> Job | None:

@@ -107,19 +107,20 @@ def from_line(line: str) -> Event:
     return event
 
 
-def read_events(file: Path, from_byte: int = 0) -> tuple[list[Event], int]:
+def read_events(file: Path, from_byte: int = 0, *, most_bytes: int = -1) -> tuple[list[Event], int]:
     """Read the whole lines of an event file that begin at or after `from_byte`.
 
     Returns the events and the byte at which to go on next time; a torn last line is left
     for then. Lines of unknown kind are passed over; a missing file has no events. When the
     file has become shorter than `from_byte`, reading starts again from its beginning.
+    With `most_bytes` no more than that is read at once (more than a line has).
     """
     try:
         with file.open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)
             start = from_byte if from_byte <= size else 0
             stream.seek(start)
-            content = stream.read()
+            content = stream.read(most_bytes)
     except FileNotFoundError:
         return [], 0
     whole = content[: content.rfind(b"\n") + 1]

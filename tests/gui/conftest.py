@@ -16,7 +16,10 @@ from pytestqt.qtbot import QtBot
 from napari_unet_mic.data.volume import Volume
 from napari_unet_mic.errors import UNetMicError
 from napari_unet_mic.gui.app import App
+from napari_unet_mic.gui.history import Snapshot
+from napari_unet_mic.gui.run_watch import RunStatus
 from napari_unet_mic.gui.state import State
+from napari_unet_mic.training.run import RunSettings
 
 
 @pytest.fixture
@@ -147,3 +150,55 @@ def fake_app() -> Iterator[FakeApp]:
     app = FakeApp()
     yield app
     app.close()
+
+
+@pytest.fixture
+def shot() -> Callable[..., Any]:
+    """Make a run's snapshot: three epochs, two classes; what is named differs."""
+    x = np.array([1.0, 2.0, 3.0])
+
+    def make(**changes: Any) -> Snapshot:
+        values: dict[str, Any] = {
+            "train_loss": (x, np.array([1.0, 0.5, -0.2])),
+            "validation_loss": (x, np.array([1.2, 0.8, 0.6])),
+            "iteration_loss": (x / 10, x),
+            "iou": {1: (x, x / 4), 2: (x[:1], x[:1] / 9)},
+            "dice": {1: (x, x / 3), 2: (x[:1], x[:1] / 7)},
+            "learning_rate": (x, x / 100),
+            "seconds_per_iteration": (x, x),
+            "memory_gb": (x, x),
+            "classes": {1: "liver", 2: "cancer"},
+            "best_iou": {1: 0.909},
+            "epochs_done": 37,
+            "epochs": 1000,
+            "fraction": 0.037,
+            "progress": "epoch 38/1000 · 2.1 it/s · 3 h 40 min left",
+            "seconds_left": 13200.0,
+        }
+        return Snapshot(**{**values, **changes})
+
+    return make
+
+
+@pytest.fixture
+def status(shot: Callable[..., Any]) -> Callable[..., RunStatus]:
+    """Make a run's status: name, state, whether a process is there, its snapshot's changes."""
+
+    def make(
+        name: str,
+        state: Any = "running",
+        *,
+        alive: bool | None = None,
+        evaluations: tuple[Path, ...] = (),
+        settings: RunSettings | None = None,
+        **changes: Any,
+    ) -> RunStatus:
+        alive = state == "running" if alive is None else alive
+        if state == "failed":
+            changes = {"sentence": f"{name}: the disk is full", **changes}
+        settings = settings or RunSettings(dataset="/d", workspace="/w", name=name)
+        return RunStatus(
+            Path("/w/runs") / name, state, settings, shot(**changes), alive, evaluations
+        )
+
+    return make

@@ -1,7 +1,14 @@
+import dataclasses
 from pathlib import Path
 
-from napari_unet_mic.gui.commands import evaluate_command, predict_command, train_command
-from napari_unet_mic.options import build_parser
+from napari_unet_mic.gui.commands import (
+    evaluate_command,
+    option_of,
+    predict_command,
+    train_command,
+    train_words,
+)
+from napari_unet_mic.options import build_parser, run_settings
 from napari_unet_mic.training.run import RunSettings
 
 
@@ -23,13 +30,28 @@ def test_train_command_means_the_same_to_the_command_line():
         validation_iterations=1,
         device="cpu",
         start_from="/m/checkpoint_final.pth",
+        planner="resenc-m",
+        gpu_memory_gb=11.5,
+        plans="/p.json",
+        seed=3,
+        splits="/s.json",
+        patients="/patients.csv",
+        patient_pattern="{patient}_*",
+        test=("liver_1", "liver_2"),
+        precision="float32",
+        learning_rate=0.002,
+        foreground_oversampling=0.67,
+        augmentation="light",
+        early_stopping_epochs=20,
+        batch_size=4,
+        patch_size=(1, 64, 96),
+        class_weights=(1.0, 1.0, 2.5),
+        focus_class=2,
+        warm_up_iterations=100,
     )
-    options = build_parser().parse_args(train_command(settings).split()[1:])
+    options = build_parser().parse_args(train_words(settings))
 
-    assert (options.fold, options.epochs, options.iterations_per_epoch) == ("all", 3, 5)
-    assert (options.validation_iterations, options.device) == (1, "cpu")
-    assert options.start_from == Path("/m/checkpoint_final.pth")
-    assert options.configuration == "2d"
+    assert run_settings(options, report=print) == settings
 
 
 def test_predict_command_means_the_same_to_the_command_line():
@@ -48,3 +70,17 @@ def test_evaluate_names_lesion_classes_and_criterion():
     line = evaluate_command("r", "p", lesion_classes=(2, 3), match="0.5")
     chosen = "--lesion-classes 2 3 --match 0.5"
     assert line == f"unet-mic evaluate --reference r --prediction p {chosen} -o OUT"
+
+
+def test_every_setting_of_a_run_has_its_option():
+    known = {field.name for field in dataclasses.fields(RunSettings)}
+    elsewhere = {"dataset", "workspace", "name", "mirroring", "checkpoint_minutes"}
+
+    assert {field for field in known if option_of_or_none(field)} == known - elsewhere
+
+
+def option_of_or_none(field):
+    try:
+        return option_of(field)
+    except KeyError:
+        return None

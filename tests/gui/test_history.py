@@ -1,8 +1,10 @@
+import dataclasses
 import math
 
 import pytest
 
-from napari_unet_mic.gui.history import RunHistory, duration
+from napari_unet_mic.gui.history import RunHistory
+from napari_unet_mic.gui.run_words import duration
 from napari_unet_mic.training import events
 
 CLASSES = {0: "background", 1: "liver", 2: "cancer"}
@@ -23,7 +25,7 @@ def started(**changes):
     return events.RunStarted(**{**values, **changes})
 
 
-def epoch(number, train=0.5, validation=0.6, liver=0.8, cancer=None):
+def epoch(number, train=0.5, validation=0.6, liver=0.8, cancer=None, **more):
     return events.EpochFinished(
         epoch=number,
         train_loss=train,
@@ -34,6 +36,7 @@ def epoch(number, train=0.5, validation=0.6, liver=0.8, cancer=None):
         seconds=30.0,
         seconds_per_iteration=1.2,
         time=200.0 + number,
+        **more,
     )
 
 
@@ -117,3 +120,94 @@ def test_an_empty_history():
 )
 def test_duration(seconds, words):
     assert duration(seconds) == words
+
+
+def test_every_curve_has_one_point_an_epoch():
+    history = RunHistory()
+    history.add([started(), epoch(0), epoch(1, memory_bytes=3_000_000_000)])
+
+    shot = history.snapshot(now=201.0)
+
+    assert shot.dice[1][1].tolist() == [0.8, 0.8]
+    assert shot.learning_rate[1].tolist() == [0.01, 0.01]
+    assert shot.seconds_per_iteration[1].tolist() == [1.2, 1.2]
+    assert [curve.tolist() for curve in shot.memory_gb] == [[2], [3.0]]  # not measured in the first
+    assert shot.gpu_memory_gb[1].tolist() == []
+
+
+def test_a_pause_is_told_with_what_became_of_the_memory_until_it_goes_on():
+    history = RunHistory()
+    history.add([started(), epoch(0), events.RunPaused(1, 3, "GPU memory is given back")])
+    shot = history.snapshot()
+    assert shot.paused
+    assert shot.progress == "paused in epoch 2: GPU memory is given back"
+    assert shot.seconds_left == pytest.approx(270)  # 9 epochs of 30 s, however long it waits
+
+    history.add([events.RunContinued(1, 3)])
+    assert not history.snapshot().paused
+
+
+def test_a_process_that_ended_while_paused_is_paused_no_more():
+    history = RunHistory()
+    history.add([started(), events.RunPaused(0, 3, "…"), events.RunStopped("stop", 0)])
+    assert not history.paused
+
+
+def test_the_folds_of_a_cross_validation_follow_each_other():
+    history = RunHistory()
+    fold = events.FoldStarted
+    history.add([started(fold="each", epochs=2), fold(0, 1, 5), epoch(0), epoch(1, liver=0.6)])
+    history.add([fold(1, 2, 5), epoch(0, liver=0.9)])
+
+    shot = history.snapshot(now=200.0)
+
+    assert shot.iou[1][0].tolist() == [1, 2, 3]
+    assert shot.epochs == 10
+    assert shot.fraction == pytest.approx(0.3)
+    assert shot.progress.startswith("fold 1 (2 of 5) · epoch 2/2 · ")
+    assert shot.best_iou[1] == pytest.approx((0.8 + 0.9) / 2)  # of each fold, then their mean
+
+
+def test_resuming_a_fold_keeps_the_folds_before_it():
+    history = RunHistory()
+    fold = events.FoldStarted
+    history.add([started(epochs=2), fold(0, 1, 5), epoch(0), epoch(1), fold(1, 2, 5), epoch(0)])
+    history.add([started(epochs=2), fold(1, 2, 5), events.Resumed(0)])
+
+    assert history.snapshot().train_loss[0].tolist() == [1, 2]
+
+
+def test_ending_early_is_told_at_the_end():
+    history = RunHistory()
+    history.add([started(), epoch(0), events.EndedEarly(1, 1, 5)])
+    assert history.snapshot().seconds_left is None
+    gathered = events.CrossValidationFinished("f", (0, 1), 8, {}, {}, 0.8, 0.7)
+    history.add([gathered, events.RunFinished(60.0)])
+
+    shot = history.snapshot()
+
+    assert shot.fraction == 1.0
+    assert shot.sentence == (
+        "finished after 1 min 0 s · ended early with epoch 1: no better since epoch 1 · "
+        "all 2 folds Dice 0.800, IoU 0.700 (8 cases)"
+    )
+
+
+def test_the_newest_preview_is_known():
+    history = RunHistory()
+    first, second = (events.PreviewSaved(n, 5, "preview.npz") for n in (0, 1))
+    history.add([started(), first, second])
+
+    assert history.snapshot().preview == second
+
+
+def test_a_week_of_training_is_kept_as_numbers():
+    history = RunHistory()
+    history.add([started(epochs=1000, iterations_per_epoch=250)])
+    said = events.IterationsFinished(0, 1, 0.5, 0.2)
+    history.add(dataclasses.replace(said, epoch=n // 250, iteration=n % 250) for n in range(5000))
+
+    x, y = history.snapshot().iteration_loss
+
+    assert len(x) == len(y) == 5000
+    assert x[-1] == pytest.approx(19 + 249 / 250)

@@ -1,68 +1,85 @@
 import numpy as np
+import pytest
 
-from napari_unet_mic.gui.history import Snapshot
-from napari_unet_mic.gui.plots import (
-    TRAIN_COLOUR,
-    LiveCurves,
-    legend_html,
-    line_colour,
-    lines_of,
-)
-
-X = np.array([1.0, 2.0, 3.0])
+from napari_unet_mic.gui.curves import QUANTITIES
+from napari_unet_mic.gui.plots import LiveCurves
 
 
-def shot(**changes):
-    values = {
-        "train_loss": (X, np.array([1.0, 0.5, -0.2])),
-        "validation_loss": (X, np.array([1.2, 0.8, 0.6])),
-        "iteration_loss": (X / 10, X),
-        "iou": {1: (X, X / 4), 2: (X[:1], X[:1] / 9)},
-        "classes": {1: "liver", 2: "cancer"},
-    }
-    return Snapshot(**{**values, **changes})
-
-
-def test_lines_of_a_run_and_of_one_for_comparison():
-    names = [line.name for line in lines_of(shot(), line_colour)]
-    assert names == ["", "train", "validation", "liver", "cancer"]
-
-    other = [line.name for line in lines_of(shot(), line_colour, other_run=True)]
-    assert other == ["train", "validation", "liver", "cancer"]
-
-
-def test_legend_names_each_curve_once():
-    html = legend_html("Loss", lines_of(shot(), line_colour)[:3])
-
-    assert html.count("━") == 2
-    assert TRAIN_COLOUR in html
-
-
-def test_curves_are_drawn_when_seen_and_log_leaves_out_what_is_not_positive(qtbot):
+@pytest.fixture
+def curves(qtbot):
     curves = LiveCurves()
     qtbot.addWidget(curves)
-    curves.show_runs([shot(), shot()])
     curves.show()
-    qtbot.waitUntil(lambda: curves.ready, timeout=20000)
+    qtbot.waitUntil(lambda: curves.ready and len(curves._plots) == 2, timeout=20000)
+    return curves
+
+
+def points_of(item):
+    x, y = item.getOriginalDataset()
+    return [] if x is None else y.tolist()
+
+
+def test_curves_are_drawn_and_log_leaves_out_what_is_not_positive(curves, shot):
+    curves.show_runs([("a", shot()), ("b", shot())])
 
     train = curves._items["loss"][1]
-    assert train.getOriginalDataset()[1].tolist() == [1.0, 0.5, -0.2]
+    assert points_of(train) == [1.0, 0.5, -0.2]
     assert len(curves._items["loss"]) == 5
     assert "cancer" in curves._legends["iou"].text()
+    assert "b" in curves._runs.text()
 
     curves._log.setChecked(True)
-    assert train.getOriginalDataset()[1].tolist() == [1.0, 0.5]
+    assert points_of(train) == [1.0, 0.5]
 
     curves.show_runs([])
-    assert train.getOriginalDataset()[0] is None or len(train.getOriginalDataset()[0]) == 0
+    assert points_of(train) == []
+    assert not curves.save.isEnabled()
 
 
-def test_theme_reaches_the_plots(qtbot):
-    curves = LiveCurves()
-    qtbot.addWidget(curves)
+def test_all_curves_are_built_when_they_are_wanted(curves, shot, qtbot):
+    curves.show_runs([("a", shot())])
+    curves.choice.setCurrentIndex(1)
+    qtbot.waitUntil(lambda: set(curves._plots) == set(QUANTITIES), timeout=20000)
+    qtbot.waitUntil(lambda: bool(curves._items["rate"]), timeout=20000)
+
+    assert points_of(curves._items["rate"][0]) == [0.01, 0.02, 0.03]
+    assert all(plot.isVisible() for plot in curves._plots.values())
+
+    curves.choice.setCurrentIndex(0)
+    assert [name for name, plot in curves._plots.items() if plot.isVisible()] == ["loss", "iou"]
+
+
+def test_smoothing_draws_means_over_what_was_measured(curves, shot):
+    curves.show_runs([("a", shot(iteration_loss=(np.empty(0), np.empty(0))))])
+    curves.smoothing.setCurrentIndex(1)
+
+    drawn = [points_of(item) for item in curves._items["loss"]]
+    assert drawn[0] == [1.0, 0.5, -0.2]
+    assert drawn[2] == pytest.approx([1.3 / 3] * 3)
+
+
+def test_what_did_not_change_is_not_drawn_again(curves, shot, monkeypatch):
+    one = shot()
+    curves.show_runs([("a", one)])
+    drawn = []
+    monkeypatch.setattr(curves, "_draw", lambda: drawn.append(1))
+
+    curves.show_runs([("a", one)])
+    assert drawn == []
+    curves.show_runs([("a", shot())])
+    assert drawn == [1]
+
+
+def test_hidden_curves_are_drawn_when_they_are_seen(curves, shot, qtbot):
+    curves.hide()
+    curves.show_runs([("a", shot())])
+    assert curves._items["loss"] == []
+
     curves.show()
-    qtbot.waitUntil(lambda: curves.ready, timeout=20000)
+    qtbot.waitUntil(lambda: len(curves._items["loss"]) == 3, timeout=20000)
 
+
+def test_theme_reaches_the_plots(curves):
     curves.set_theme("#101010", "#fafafa")
 
     assert curves._plots["loss"].backgroundBrush().color().name() == "#fafafa"

@@ -10,6 +10,7 @@ from napari_unet_mic.gui import layers
 from napari_unet_mic.gui.prediction_control import PredictionControl
 from napari_unet_mic.gui.state import OpenCase
 from napari_unet_mic.gui.training_control import TrainingControl
+from napari_unet_mic.training import events
 
 PATIENCE_MS = 240_000  # far more than it takes: the machine may be busy
 
@@ -20,38 +21,111 @@ def dataset(tmp_path_factory):
     return open_dataset(write_liver(folder, 2, shape=(16, 32, 32), seed=0, n_test=1))
 
 
-def test_a_run_survives_its_viewer_and_predicts(app, qtbot, dataset, tmp_path):
+@pytest.fixture
+def wait(qtbot):
+    return lambda condition: qtbot.waitUntil(condition, timeout=PATIENCE_MS)
+
+
+@pytest.fixture
+def control(app, qtbot, dataset, tmp_path, wait):
+    """The panel on a planned workspace, its form filled in for a tiny run that goes on for long."""
     app.state.dataset = dataset
     control = TrainingControl(app)
     qtbot.addWidget(control.widget)
+    control.widget.show()
     control.plan_panel.workspace.choose(tmp_path / "w")
     control.plan_panel.button.click()
-    qtbot.waitUntil(lambda: app.state.plan is not None, timeout=PATIENCE_MS)
-
+    wait(lambda: app.state.plan is not None)
     form = control.train_panel
     form.name.setText("tiny")
     form.fold.setCurrentIndex(form.fold.findData("all"))
     form.epochs.setValue(5000)
     form.iterations.setValue(1)
-    form.train.click()
-    qtbot.waitUntil(lambda: "epoch" in form.progress.text(), timeout=PATIENCE_MS)
+    yield control
+    app.close()
+    gc.collect()  # the children have ended: their Popen may go
+
+
+def epochs_done(panel):
+    return panel.current.snapshot.epochs_done if panel.current else 0
+
+
+def stop(panel, wait):
+    panel.stop.click()
+    wait(panel.resume.isEnabled)
+    assert panel.current.state == "stopped", panel.current.sentence
+
+
+def test_a_run_survives_its_viewer_and_predicts(app, qtbot, dataset, control, wait):
+    control.train_panel.train.click()
+    wait(lambda: "epoch" in control.runs_panel.progress.text())
     control.close()
 
     again = TrainingControl(app)
     qtbot.addWidget(again.widget)
-    form = again.train_panel
-    qtbot.waitUntil(
-        lambda: form.current is not None and form.current.snapshot.epochs_done > 0,
-        timeout=PATIENCE_MS,
-    )
-    assert form.current.state == "running"
-    form.stop.click()
-    qtbot.waitUntil(form.resume.isEnabled, timeout=PATIENCE_MS)
-    assert form.current.state == "stopped", form.current.sentence
+    panel = again.runs_panel
+    wait(lambda: epochs_done(panel) > 0)
+    assert panel.current.state == "running"
+    stop(panel, wait)
 
     predict_the_test_case(app, qtbot, dataset)
-    app.close()
-    gc.collect()  # the child has ended: its Popen may go
+    again.close()
+
+
+def test_a_run_is_paused_continued_stopped_resumed_and_duplicated_by_its_buttons(control, wait):
+    control.train_panel.train.click()
+    panel, row = control.runs_panel, control.runs_panel.actions_row
+    wait(lambda: epochs_done(panel) > 1)
+
+    row.pause.click()
+    wait(lambda: panel.current.state == "paused")
+    assert panel.current.alive
+    assert "paused in epoch" in panel.progress.text()
+    assert "memory" in panel.progress.text()
+    waiting_at = epochs_done(panel)
+    row.go_on.click()
+    wait(lambda: panel.current.state == "running" and epochs_done(panel) > waiting_at + 1)
+
+    stop(panel, wait)
+    stopped_at = epochs_done(panel)
+    panel.resume.click()
+    wait(lambda: panel.current.state == "running" and epochs_done(panel) > stopped_at + 1)
+    stop(panel, wait)
+    x = panel.current.snapshot.train_loss[0]
+    assert x.tolist() == list(range(1, len(x) + 1))  # no epoch is lost, none is there twice
+
+    row.asked.emit("duplicate")
+    form = control.train_panel
+    assert form.name.text() == "tiny-2"
+    form.epochs.setValue(2)
+    form.train.click()
+    wait(lambda: panel.current.name == "tiny-2" and panel.current.state == "finished")
+    assert panel.current.evaluations  # the test case
+    assert [status.name for status in panel._statuses] == ["tiny-2", "tiny"]
+
+
+def test_a_killed_trainer_is_told_once_and_a_second_one_is_refused(app, control, wait, monkeypatch):
+    from napari_unet_mic.errors import RunLocked
+    from napari_unet_mic.gui import run_work
+    from napari_unet_mic.jobs.process import kill_tree
+
+    told = []
+    monkeypatch.setattr(app, "show_error", lambda error: told.append(str(error)))
+    control.train_panel.train.click()
+    panel = control.runs_panel
+    wait(lambda: panel.current is not None)
+    with pytest.raises(RunLocked):  # whether it is still starting or at work
+        run_work.resume_run(panel.current.folder)
+    wait(lambda: epochs_done(panel) > 0)
+    with pytest.raises(RunLocked):
+        run_work.resume_run(panel.current.folder)
+
+    started = events.read_events(panel.current.folder / "events.jsonl")[0]
+    kill_tree(next(one.pid for one in started if isinstance(one, events.RunStarted)))
+    wait(lambda: panel.current.state == "failed")
+    assert len(told) == 1
+    assert "SIGKILL" in told[0]
+    assert panel.fault.sentence in told[0]
 
 
 def predict_the_test_case(app, qtbot, dataset):

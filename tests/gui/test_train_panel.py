@@ -1,28 +1,11 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
 from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit
 
-from napari_unet_mic.gui.history import Snapshot
-from napari_unet_mic.gui.run_watch import RunStatus
-from napari_unet_mic.gui.train_panel import TrainPanel, TrainWish
+from napari_unet_mic.errors import BadInput
+from napari_unet_mic.gui.train_panel import NOT_ESTIMATED, TrainPanel
 from napari_unet_mic.training.run import RunSettings
-
-
-def status(name, state="running", **changes):
-    values = {
-        "train_loss": (np.array([1.0]), np.array([0.5])),
-        "classes": {1: "liver", 2: "cancer"},
-        "best_iou": {1: 0.909},
-        "epochs_done": 37,
-        "epochs": 1000,
-        "fraction": 0.037,
-        "progress": "epoch 38/1000 · 2.1 it/s · 3 h 40 min left",
-        "sentence": f"{name}: the disk is full" if state == "failed" else "",
-    }
-    settings = RunSettings(dataset="/d", workspace="/w", name=name)
-    return RunStatus(Path("/w/runs") / name, state, settings, Snapshot(**{**values, **changes}))
 
 
 @pytest.fixture
@@ -32,91 +15,122 @@ def panel(qtbot):
     return panel
 
 
+def choose_fold(panel, fold):
+    panel.fold.setCurrentIndex(panel.fold.findData(fold))
+
+
 def test_the_form_says_what_to_train(panel, qtbot):
     panel.set_can_train(True)
     panel.name.setText("liver-a")
-    panel.fold.setCurrentIndex(5)
+    choose_fold(panel, "all")
     panel.epochs.setValue(3)
     panel.iterations.setValue(10)
 
     with qtbot.waitSignal(panel.train_requested) as asked:
         panel.train.click()
 
-    assert asked.args == [TrainWish("liver-a", "all", 3, 10, 2, "auto")]
+    wanted = RunSettings("", "", "liver-a", fold="all", epochs=3, iterations_per_epoch=10)
+    (wish,) = asked.args
+    assert wish.validation_iterations == 2
+    assert wish == RunSettings(**{**vars(wanted), "validation_iterations": 2})
 
 
 def test_without_a_dataset_it_says_what_to_do(panel):
     panel.set_can_train(False, "Open a dataset first")
 
     assert not panel.train.isEnabled()
-    assert panel.progress.text() == "Open a dataset first"
+    assert panel.estimated.text() == "Open a dataset first"
+    assert "Not now: Open a dataset first" in panel.train.toolTip()
+
+    panel.set_can_train(True)
+    assert panel.estimated.text() == NOT_ESTIMATED
 
 
-def test_runs_are_listed_and_the_running_one_is_shown(panel):
-    panel.show_runs([status("b", "failed"), status("a")])
+def test_five_folds_in_turn_and_an_own_split(panel):
+    choose_fold(panel, "each")
+    assert panel.wish.fold == "each"
 
-    rows = [[panel.runs.topLevelItem(r).text(c) for c in range(4)] for r in range(2)]
-    assert rows == [
-        ["b", "✗ failed", "37/1000", ".909 / –"],
-        ["a", "● running", "37/1000", ".909 / –"],
-    ]
-    assert panel.current.name == "a"
-    assert "epoch 38/1000 · 2.1 it/s · 3 h 40 min left" in panel.progress.text()
-    assert panel.stop.isEnabled()
-    assert not panel.resume.isEnabled()
+    choose_fold(panel, "own")
+    assert not panel._split_row.isHidden()
+    panel.splits.set_path(Path("/d/splits_final.json"))
+    panel.own_fold.setValue(7)
+    assert (panel.wish.fold, panel.wish.splits) == (7, "/d/splits_final.json")
 
-
-def test_choosing_a_failed_run_shows_its_sentence_and_lets_it_resume(panel, qtbot):
-    panel.show_runs([status("a"), status("b", "failed")])
-    panel.runs.clearSelection()
-    with qtbot.waitSignal(panel.run_chosen) as chosen:
-        panel.runs.setCurrentItem(panel.runs.topLevelItem(1))
-    assert chosen.args == [Path("/w/runs/b")]
-    assert "the disk is full" in panel.progress.text()
-    assert not panel.stop.isEnabled()
-
-    with qtbot.waitSignal(panel.resume_requested) as asked:
-        panel.resume.click()
-    assert asked.args == [Path("/w/runs/b")]
+    choose_fold(panel, 1)
+    assert (panel.wish.fold, panel.wish.splits) == (1, None)
 
 
-def test_stopping_is_said_until_the_run_has_answered(panel, qtbot):
-    panel.show_runs([status("a")])
-    with qtbot.waitSignal(panel.stop_requested) as asked:
-        panel.stop.click()
-    panel.show_stopping(asked.args[0])
-    assert "stopping" in panel.progress.text()
-    assert not panel.stop.isEnabled()
-
-    panel.show_runs([status("a", "stopped", sentence="stopped in epoch 38")])
-    assert "stopping" not in panel.progress.text()
-    assert "stopped in epoch 38" in panel.progress.text()
-
-
-def test_a_run_that_was_just_started_is_shown_once_it_is_listed(panel):
-    panel.show_runs([status("a")])
-    panel.choose_run(Path("/w/runs/b"))
-    assert panel.current.name == "a"
-
-    panel.show_runs([status("b"), status("a")])
-    assert panel.current.name == "b"
-    assert panel.runs.chosen() == {Path("/w/runs/b")}
-
-
-def test_a_second_selected_run_is_overlaid(panel):
-    panel.show_runs([status("a"), status("b", "finished")])
-    panel.runs.topLevelItem(1).setSelected(True)
-
-    assert panel.current.name == "a"
-    assert len(panel.curves._shots) == 2
-
-
-def test_starting_from_a_checkpoint(panel):
-    panel.checkpoint.set_path(Path("/m/checkpoint_best.pth"))
+@pytest.mark.parametrize(
+    ("kind", "path"), [(1, "/m/checkpoint_best.pth"), (2, "/m")], ids=["checkpoint", "model"]
+)
+def test_starting_from_weights(panel, kind, path):
+    choice = panel.start.checkpoint if kind == 1 else panel.start.model
+    choice.set_path(Path(path))
     assert panel.wish.start_from is None
 
-    panel.start.setCurrentIndex(1)
-    assert panel.wish.start_from == Path("/m/checkpoint_best.pth")
+    panel.start.kind.setCurrentIndex(kind)
+    assert panel.wish.start_from == path
+
+
+def test_a_wrong_name_is_said_inside_the_panel(panel, qtbot):
+    panel.set_can_train(True)
+    panel.name.setText("/etc")
+    with qtbot.assertNotEmitted(panel.train_requested):
+        panel.train.click()
+
+    assert panel.error.sentence.startswith("name: expected letters")
+
+
+def test_the_settings_of_another_run_fill_the_form(panel):
+    settings = RunSettings(
+        dataset="/d",
+        workspace="/w",
+        name="old",
+        fold=3,
+        splits="/s.json",
+        epochs=7,
+        iterations_per_epoch=9,
+        validation_iterations=4,
+        seed=5,
+        start_from="/m",
+        test=("liver_1",),
+        patient_pattern="{patient}_*",
+        mirroring=False,
+        augmentation="light",
+        early_stopping_epochs=20,
+        foreground_oversampling=0.5,
+        learning_rate=0.002,
+        precision="float32",
+        warm_up_iterations=100,
+    )
+    panel.show_settings(settings)
+    panel.name.setText("new")
+
+    expected = {**vars(settings), "dataset": "", "workspace": "", "name": "new"}
+    assert panel.wish == RunSettings(**expected)
+
+    panel.iterations.setValue(50)
+    assert panel.wish.validation_iterations == 10
+    panel.forget_base()
+    assert panel.wish.test is None
+
+
+def test_an_estimate_is_of_the_form_as_it_stands(panel, qtbot):
+    panel.set_can_train(True)
+    with qtbot.waitSignal(panel.estimate_requested) as asked:
+        panel.estimate.click()
+    assert asked.args[0].epochs == 1000
+
+    panel.show_estimating(True)
+    assert not panel.cancel.isHidden()
+    with qtbot.waitSignal(panel.estimate_cancelled):
+        panel.cancel.click()
+
+    panel.show_estimate("3 h in all")
+    assert panel.estimated.text() == "3 h in all"
+    assert panel.cancel.isHidden()
+    panel.epochs.setValue(10)
+    assert panel.estimated.text() == NOT_ESTIMATED
 
 
 def test_every_control_explains_itself(panel):
@@ -126,19 +140,36 @@ def test_every_control_explains_itself(panel):
                 assert control.toolTip(), control
 
 
-def test_it_fits_a_narrow_dock(panel):
-    panel.show_runs([status("a")])
-    assert panel.minimumSizeHint().width() <= 420
+def test_it_fits_a_narrow_dock_with_everything_open(panel):
+    panel.more_section.fold(False)
+    choose_fold(panel, "own")
+    panel.start.kind.setCurrentIndex(1)
+
+    assert panel.minimumSizeHint().width() <= 400
 
 
 def test_too_few_cases_leave_only_all(panel):
     panel.offer_folds(3)
     assert panel.wish.fold == "all"
     assert not panel.fold.model().item(0).isEnabled()
+    assert not panel.fold.model().item(panel.fold.findData("each")).isEnabled()
 
     panel.offer_folds(12)
     assert panel.wish.fold == 0
 
-    panel.fold.setCurrentIndex(5)
+    choose_fold(panel, "all")
     panel.offer_folds(12)
     assert panel.wish.fold == "all"
+
+
+def test_the_folded_form_says_its_gist(panel):
+    panel.epochs.setValue(50)
+
+    assert panel.gist == "run-1 · fold 0 · 50 × 250"
+
+
+def test_what_does_not_fit_is_not_trained(panel, monkeypatch):
+    monkeypatch.setattr(type(panel.more), "refusal", "a batch of 4 fits")
+
+    with pytest.raises(BadInput, match="a batch of 4 fits"):
+        _ = panel.wish
