@@ -96,7 +96,7 @@ class MoreSettings(QWidget):
             self._spin("patch_size", 1, 4096, 1, tip.format(axis)) for axis in ("z", "y", "x")
         )
         for axis in self.patch:
-            axis.setMinimumWidth(72)
+            axis.setMinimumWidth(62)
 
     def _make_learning(self) -> None:
         self.early = self._spin(
@@ -131,6 +131,7 @@ class MoreSettings(QWidget):
             "How large the first steps are; it falls to zero over the epochs. nnU-Net's is 0.01",
             option_of("learning_rate"),
         )
+        self.rate.setMinimumWidth(70)
         self.rate.valueChanged.connect(self._on_changed)
         self.warm_up = self._spin(
             "warm_up_iterations",
@@ -172,6 +173,7 @@ class MoreSettings(QWidget):
 
     def _spin(self, field: str, low: int, high: int, value: int, words: str) -> QSpinBox:
         spin = explained(short_spin(QSpinBox(), low, high, value), words, option_of(field))
+        spin.setMinimumWidth(70)
         spin.valueChanged.connect(self._on_changed)
         guard_wheel(spin)
         return spin
@@ -188,19 +190,20 @@ class MoreSettings(QWidget):
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 2, 0, 2)
         grid.setVerticalSpacing(4)
+        grid.setHorizontalSpacing(4)
         grid.setColumnStretch(1, 3)
         grid.setColumnStretch(3, 3)
         presets, patch = QHBoxLayout(), QHBoxLayout()
+        patch.setSpacing(3)
         presets.addWidget(self.recipe)
         presets.addWidget(self.small_lesions)
         presets.addStretch(1)
-        for axis, spin in zip("zyx", self.patch, strict=True):
-            patch.addWidget(QLabel(axis))
+        for words, spin in zip(("Patch", "×", "×"), self.patch, strict=True):
+            patch.addWidget(QLabel(words))
             patch.addWidget(spin, 1)
         grid.addWidget(QLabel("Preset"), 0, 0)
         grid.addLayout(presets, 0, 1, 1, 3)
-        grid.addWidget(QLabel("Patch"), 1, 0)
-        grid.addLayout(patch, 1, 1, 1, 3)
+        grid.addLayout(patch, 1, 0, 1, 4)
         rows = (
             ("Batch", self.batch, "Stop early", self.early),
             ("Augment", self.augmentation, "Precision", self.precision),

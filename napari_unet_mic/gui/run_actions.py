@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QToolButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
 
 from napari_unet_mic.gui.forms import explained
 from napari_unet_mic.gui.run_watch import RunStatus
@@ -134,12 +134,10 @@ class RunActions(QWidget):
         self.stop = self._button(STOP)
         self.resume = self._button(RESUME)
         self.more = explained(
-            QToolButton(),
+            QPushButton("more"),
             "Duplicate, open the evaluation, output or folder, delete (also a right click on "
             "the run)",
         )
-        self.more.setText("more")
-        self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.more_menu = QMenu(self)
         self.more_menu.aboutToShow.connect(lambda: self.fill(self.more_menu, IN_MORE))
         self.more.setMenu(self.more_menu)

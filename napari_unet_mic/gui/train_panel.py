@@ -132,6 +132,7 @@ class TrainPanel(QWidget):
         self.own_fold = explained(
             short_spin(QSpinBox(), 0, 99, 0), "Which fold of that file", option_of("fold")
         )
+        self.own_fold.setMinimumWidth(62)
         self.epochs = short_spin(QSpinBox(), 1, 100_000, 1000)
         explained(
             self.epochs,
@@ -147,6 +148,8 @@ class TrainPanel(QWidget):
             f"{option_of('iterations_per_epoch')} {option_of('validation_iterations')}",
         )
         self.device = DeviceCombo()
+        for spin in (self.epochs, self.iterations):
+            spin.setMinimumWidth(76)
         for spin in (self.epochs, self.iterations, self.own_fold):
             spin.valueChanged.connect(self._on_changed)
         self.device.currentIndexChanged.connect(self._on_changed)
@@ -175,12 +178,13 @@ class TrainPanel(QWidget):
     def _lay_out(self, command_button: QWidget | None) -> None:
         form = QGridLayout()
         form.setVerticalSpacing(4)
+        form.setHorizontalSpacing(4)
         form.setColumnStretch(1, 3)
         form.setColumnStretch(3, 3)
         steps = QHBoxLayout()
         steps.setSpacing(3)
         steps.addWidget(self.epochs, 1)
-        steps.addWidget(QLabel("epochs of"))
+        steps.addWidget(QLabel("of"))
         steps.addWidget(self.iterations, 1)
         steps.addWidget(QLabel("steps"))
         self._split_row = QWidget()
@@ -199,7 +203,7 @@ class TrainPanel(QWidget):
             form.addWidget(QLabel(words), row, column)
             form.addWidget(part, row, column + 1)
         form.addWidget(self._split_row, 2, 0, 1, 4)
-        form.addWidget(QLabel("Length"), 3, 0)
+        form.addWidget(QLabel("Epochs"), 3, 0)
         form.addLayout(steps, 3, 1, 1, 3)
         form.addWidget(QLabel("Start from"), 4, 0)
         form.addWidget(self.start, 4, 1, 1, 3)
