@@ -48,7 +48,7 @@ def epoch_end(rng: np.random.Generator, epoch: int) -> events.Event:
         loss + 0.05,
         {1: liver, 2: cancer},
         {1: 0.9 * liver, 2: 0.8 * cancer},
-        0.01 * (1 - epoch / 1000) ** 0.9,
+        0.01 * max(0.0, 1 - epoch / 1000) ** 0.9,
         130.0,
         0.5,
         memory_bytes=3_000_000_000,

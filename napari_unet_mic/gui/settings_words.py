@@ -7,9 +7,9 @@ from typing import Any
 
 from napari_unet_mic.training.run import RunSettings
 
-AUGMENTATIONS = {"nnunet": "nnU-Net's", "light": "light", "none": "none"}
+AUGMENTATIONS = {"nnunet": "nnU-Net", "light": "light", "none": "none"}
 PRECISIONS = {
-    "auto": "automatic",
+    "auto": "auto",
     "float32": "32 bit",
     "bfloat16": "16 bit (bfloat)",
     "float16": "16 bit (half)",

@@ -172,9 +172,10 @@ def _note_starting(run: Run, session: str, pid: int) -> None:
 
 
 def _starting(run: Run) -> Holder | None:
-    """Return the process that was started for the current session and has not ended."""
+    """Return the process that was started for the current session and will take the lock soon."""
     noted = dict(read_json(run.run_file).get("starting") or {})
-    if not noted or noted.pop("session", None) != run.session:
+    was_there = run.holder is not None  # it took the lock, and gave it back: it is ending
+    if not noted or was_there or noted.pop("session", None) != run.session:
         return None
     child = Holder(**noted)
     return child if child.is_alive else None

@@ -150,3 +150,20 @@ def test_the_watching_side_imports_no_torch() -> None:
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert process.SESSION_VARIABLE == "NAPARI_UNET_MIC_SESSION"
+
+
+def test_a_second_start_is_refused_while_the_first_is_starting(run: Run) -> None:
+    """Not when it has taken the lock and given it back: then it is ending."""
+    waits = [sys.executable, "-c", "import time; time.sleep(60)"]
+    job = start(run, command=waits)
+    try:
+        with pytest.raises(RunLocked, match="which is starting"):
+            start(Run.open(run.folder), command=waits)
+        run.take(job.session).release()
+        again = start(run, command=waits)
+        again.kill()
+        again.wait(60)
+    finally:
+        job.kill()
+        job.wait(60)
+        job.poll()
