@@ -99,12 +99,12 @@ class LiveCurves(QWidget):
             row, column = _cell(number)
             self._layout.addWidget(label, row, column)
             self._layout.setColumnStretch(column, 1)
-            self._layout.setRowStretch(row + 1, 1)
             label.setTextFormat(Qt.TextFormat.RichText)
             label.setMinimumWidth(1)
             label.setWordWrap(True)
             label.setToolTip(QUANTITIES[name].explanation)
             label.setText(legend_html(QUANTITIES[name].title, []))
+        self._runs.setTextFormat(Qt.TextFormat.RichText)
         self._runs.setWordWrap(True)
         self._runs.hide()
         self._runs.setToolTip("Which stroke is which run's; colours mean the same in all of them")
@@ -217,7 +217,7 @@ class LiveCurves(QWidget):
         if quantity.y_range is not None:
             plot.setYRange(*quantity.y_range, padding=0.03)
         if name == "rate":
-            plot.getAxis("left").setWidth(42)
+            plot.getAxis("left").setWidth(54)
         if self._plots:
             plot.setXLink(next(iter(self._plots.values())))
         row, column = _cell(list(QUANTITIES).index(name))
@@ -226,8 +226,9 @@ class LiveCurves(QWidget):
 
     def _show_wanted(self) -> None:
         wanted = self.choice.currentData()
-        for name, label in self._legends.items():
+        for number, (name, label) in enumerate(self._legends.items()):
             label.setVisible(name in wanted)
+            self._layout.setRowStretch(_cell(number)[0] + 1, int(name in wanted))
             if name in self._plots:
                 self._plots[name].setVisible(name in wanted)
         rows = -(-len(wanted) // COLUMNS)
