@@ -121,6 +121,9 @@ class MoreSettings(QWidget):
             "Number type of the computation: automatic takes the fastest that the device does "
             "natively (mixed precision)",
         )
+        self._make_rate()
+
+    def _make_rate(self) -> None:
         self.rate = short_spin(QDoubleSpinBox(), 0, 10, 0)
         self.rate.setDecimals(5)
         self.rate.setRange(0.00001, 9.99)

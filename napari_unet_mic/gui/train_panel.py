@@ -108,6 +108,10 @@ class TrainPanel(QWidget):
         self.configuration.activated.connect(
             lambda: self.configuration_chosen.emit(self.configuration.currentText())
         )
+        self._make_fold()
+        self._make_length()
+
+    def _make_fold(self) -> None:
         self.fold = short_combo(QComboBox(), 3)
         for words, fold in FOLDS:
             self.fold.addItem(words, fold)
@@ -133,6 +137,8 @@ class TrainPanel(QWidget):
             short_spin(QSpinBox(), 0, 99, 0), "Which fold of that file", option_of("fold")
         )
         self.own_fold.setMinimumWidth(62)
+
+    def _make_length(self) -> None:
         self.epochs = short_spin(QSpinBox(), 1, 100_000, 1000)
         explained(
             self.epochs,
