@@ -160,19 +160,19 @@ class TrainPanel(QWidget):
             spin.valueChanged.connect(self._on_changed)
         self.device.currentIndexChanged.connect(self._on_changed)
         self.name.textChanged.connect(self._on_changed)
-        guard_wheel(self.configuration, self.fold, self.own_fold, self.epochs, self.iterations)
-        guard_wheel(self.device)
+        wheels = (self.fold, self.own_fold, self.epochs, self.iterations, self.device)
+        guard_wheel(self.configuration, *wheels)
 
     def _make_buttons(self) -> None:
         self.train = QPushButton("Train")
-        self.train.clicked.connect(self._on_train_clicked)
+        self.train.clicked.connect(lambda: self._ask(self.train_requested))
         self.estimate = explained(
             QPushButton("Estimate"),
             "Train a few steps in a process of its own, and say how long the whole run would "
             "take and how much memory; nothing is kept",
             "unet-mic train … --estimate",
         )
-        self.estimate.clicked.connect(self._on_estimate_clicked)
+        self.estimate.clicked.connect(lambda: self._ask(self.estimate_requested))
         self.cancel = explained(QPushButton("Cancel"), "End the estimate")
         self.cancel.clicked.connect(self.estimate_cancelled)
         self.cancel.hide()
@@ -368,12 +368,6 @@ class TrainPanel(QWidget):
         if self.fold.currentData() == OWN_SPLIT and self.splits.path is None:
             return self.splits
         return None
-
-    def _on_train_clicked(self) -> None:
-        self._ask(self.train_requested)
-
-    def _on_estimate_clicked(self) -> None:
-        self._ask(self.estimate_requested)
 
     def _ask(self, signal: Any) -> None:
         missing = self._missing_path()
