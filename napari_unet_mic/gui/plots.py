@@ -8,14 +8,12 @@ hidden plots are not drawn. Long curves are reduced to the peaks that the width 
 
 from __future__ import annotations
 
-import importlib
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QSize, Qt, QTimer, Signal
-from qtpy.QtGui import QShowEvent, QWheelEvent
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -39,17 +37,14 @@ from napari_unet_mic.gui.curves import (
 )
 from napari_unet_mic.gui.forms import explained, guard_wheel, short_combo
 from napari_unet_mic.gui.history import Snapshot
+from napari_unet_mic.gui.late_plots import LatePlots, new_plot, paint_theme
 
 __all__ = [
     "TRAIN_COLOUR",
     "VALIDATION_COLOUR",
-    "WAIT_FOR_IMPORT_MS",
     "LiveCurves",
-    "new_plot",
-    "paint_theme",
 ]
 
-WAIT_FOR_IMPORT_MS = 40
 SMOOTHINGS = (("as measured", 1), ("mean of 5", 5), ("mean of 21", 21), ("mean of 51", 51))
 STYLES = (
     Qt.PenStyle.SolidLine,
@@ -61,7 +56,7 @@ COLUMNS = 2
 PLOT_HEIGHT = 110
 
 
-class LiveCurves(QWidget):
+class LiveCurves(LatePlots):
     """The curves of one run, and of others for comparison.
 
     Parameters
@@ -84,9 +79,7 @@ class LiveCurves(QWidget):
         self._colour_of = colour_of
         self._names: list[str] = []
         self._shots: list[Snapshot] = []
-        self._plots: dict[str, Any] = {}
         self._items: dict[str, list[Any]] = {name: [] for name in QUANTITIES}
-        self._theme = ("#f0f1f2", "#23242b")
         self._legends = {name: QLabel() for name in QUANTITIES}
         self._runs = QLabel()
         self._make_controls()
@@ -109,10 +102,6 @@ class LiveCurves(QWidget):
         self._runs.hide()
         self._runs.setToolTip("Which stroke is which run's; colours mean the same in all of them")
         self._show_wanted()
-        self._import = threading.Thread(
-            target=importlib.import_module, args=("pyqtgraph",), daemon=True
-        )
-        self._import.start()
 
     def _make_controls(self) -> None:
         self.choice = explained(
@@ -153,11 +142,6 @@ class LiveCurves(QWidget):
         return line
 
     @property
-    def ready(self) -> bool:
-        """Whether the plots exist (a moment after the widget was first seen)."""
-        return bool(self._plots)
-
-    @property
     def log(self) -> bool:
         """Whether the loss is shown on a logarithmic axis."""
         return bool(self._log.isChecked())
@@ -176,26 +160,14 @@ class LiveCurves(QWidget):
         if not same:
             self._draw()
 
-    def set_theme(self, text: str, background: str) -> None:
-        """Take over the theme's text and background colour ("#rrggbb")."""
-        self._theme = (text, background)
-        for plot in self._plots.values():
-            paint_theme(plot, text, background)
-
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
-        """Build the plots once somebody looks."""
+        """Draw what came while nobody looked."""
         super().showEvent(event)
-        if not self.ready:
-            QTimer.singleShot(0, self._build_when_imported)
-        else:
+        if self.ready:
             QTimer.singleShot(0, self._draw)
 
-    def _build_when_imported(self) -> None:
-        if self.ready or not self.isVisible():
-            return
-        if self._import.is_alive():
-            QTimer.singleShot(WAIT_FOR_IMPORT_MS, self._build_when_imported)
-            return
+    def build_plots(self) -> None:
+        """Build those that are wanted."""
         self._build([name for name in QUANTITIES if name in self.choice.currentData()])
 
     def _build(self, names: Sequence[str]) -> None:
@@ -276,44 +248,6 @@ def _is(one: object, other: object) -> bool:
 def _cell(number: int) -> tuple[int, int]:
     """Return row and column of a plot's legend in the grid; the plot is below it."""
     return 2 + 2 * (number // COLUMNS), number % COLUMNS
-
-
-def new_plot() -> Any:
-    """Return an empty plot that leaves the bare wheel to the panel's scroll area."""
-    import pyqtgraph
-
-    class Plot(pyqtgraph.PlotWidget):
-        """A plot that leaves the bare wheel to the panel's scroll area."""
-
-        def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 (Qt's name)
-            if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-                super().wheelEvent(event)
-            else:
-                event.ignore()
-
-        def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-            return QSize(200, 130)
-
-    plot = Plot()
-    plot.setMinimumSize(100, 110)
-    plot.hideButtons()
-    plot.setMenuEnabled(False)
-    plot.showGrid(x=False, y=True, alpha=0.15)
-    for side, size in (("left", 30), ("bottom", 18)):
-        axis = plot.getAxis(side)
-        axis.enableAutoSIPrefix(False)
-        axis.setStyle(tickTextOffset=3, tickLength=-4)
-        (axis.setWidth if side == "left" else axis.setHeight)(size)
-    return plot
-
-
-def paint_theme(plot: Any, text: str, background: str) -> None:
-    """Give a plot the theme's text and background colour."""
-    plot.setBackground(background)
-    for side in ("left", "bottom"):
-        axis = plot.getAxis(side)
-        axis.setPen(text)
-        axis.setTextPen(text)
 
 
 def _new_item(plot: Any) -> Any:
