@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet_mic.errors import BadInput, NotYet, UNetMicError
 from napari_unet_mic.options import build_parser, run_settings
+from napari_unet_mic.reporting.progress import progress_bar, progress_line, stage_bars
 
 if TYPE_CHECKING:
     import argparse
@@ -43,41 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 1
-
-
-def progress_bar(what: str) -> Callable[[int, int], None]:
-    """Return a ``progress(done, total)`` that draws a bar on stderr."""
-    from tqdm import tqdm
-
-    bars: list[Any] = []
-
-    def progress(done: int, total: int) -> None:
-        if not bars:
-            bars.append(tqdm(total=total, desc=what, file=sys.stderr, leave=False, disable=None))
-        bars[0].total = total
-        bars[0].update(done - bars[0].n)
-        if done >= total:
-            bars[0].close()
-
-    return progress
-
-
-def stage_bars(what: str) -> Callable[[str, int, int], None]:
-    """Return a ``progress(stage, done, total)`` that draws one bar after the other."""
-    bars: dict[str, Callable[[int, int], None]] = {}
-
-    def progress(stage: str, done: int, total: int) -> None:
-        if stage not in bars:
-            bars[stage] = progress_bar(f"{what}: {stage}")
-        bars[stage](done, total)
-
-    return progress
-
-
-def progress_line(stage: str, done: int, total: int) -> None:
-    """Print how far the work is as one line of JSON on stderr."""
-    line = json.dumps({"stage": stage, "done": done, "total": total})
-    print(line, file=sys.stderr, flush=True)
 
 
 def say(sentence: str) -> None:
@@ -298,8 +264,6 @@ def predict(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """``unet-mic evaluate``: predictions against references, tables and files."""
-    if options.against:
-        raise NotYet("--against of unet-mic evaluate")
     from napari_unet_mic.evaluation.lesion import LesionQuestion, Smallest
     from napari_unet_mic.evaluation.summary import evaluate_folders
     from napari_unet_mic.reporting.tables import evaluation_text
@@ -325,7 +289,30 @@ def evaluate(options: argparse.Namespace) -> int:
     say(f"{options.output}: summary.json, confusion.csv, cases.csv, lesions.csv of {compared}")
     for case in found.failed:
         say(f"unet-mic: {case.name} was left out: {case.sentence}")
-    return 1 if found.failed else 0
+    complete = not found.failed
+    if options.against:
+        complete &= _evaluate_against(options)
+    return 0 if complete else 1
+
+
+def _evaluate_against(options: argparse.Namespace) -> bool:
+    """Compare with a second prediction; return whether every case could be compared."""
+    from napari_unet_mic.evaluation.difference_cases import DIFFERENCE, compare_folders
+    from napari_unet_mic.reporting.difference_text import difference_text
+
+    found = compare_folders(
+        options.reference,
+        options.prediction,
+        options.against,
+        options.dataset_json,
+        progress=progress_bar("against"),
+    )
+    found.write(options.output)
+    print("\n" + difference_text(found))
+    say(f"{options.output}: {DIFFERENCE}, against {options.against}")
+    for case in found.failed:
+        say(f"unet-mic: {case.name} was left out: {case.sentence}")
+    return not found.failed
 
 
 def sample(options: argparse.Namespace) -> int:

@@ -366,7 +366,9 @@ def _add_evaluate(command: AddCommand) -> None:
     one = command("evaluate", "predictions against references")
     one.add_argument("--reference", metavar="R", type=Path, required=True, help="file or folder")
     one.add_argument("--prediction", metavar="P", type=Path, required=True, help="file or folder")
-    one.add_argument("--against", metavar="P2", type=Path, help="a second prediction to compare")
+    one.add_argument(
+        "--against", metavar="P2", type=Path, help="a second prediction: what it fixed and broke"
+    )
     one.add_argument("--dataset-json", metavar="D", type=Path, help="gives the classes' names")
     one.add_argument("--tolerance-mm", type=float, default=1.0, help="tolerance of NSD")
     _add_lesions(one)

@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "preprocessing": {"data", "planning"},
     "network": {"data", "planning", "preprocessing"},
     "evaluation": {"data"},
+    "annotation": {"data", "evaluation"},
     "inference": {"data", "planning", "preprocessing", "network"},
     "training": {
         "data",
@@ -39,12 +40,20 @@ MAY_IMPORT = {
         "data",
         "planning",
         "evaluation",
+        "annotation",
         "reporting",
         "training",
         "jobs",
     },
 }
-WITHOUT_TORCH = ["data", "planning", "preprocessing", "evaluation", "reporting"]
+WITHOUT_TORCH = [
+    "data",
+    "planning",
+    "preprocessing",
+    "evaluation",
+    "annotation",
+    "reporting",
+]
 
 
 def modules_of(room: str) -> list[str]:

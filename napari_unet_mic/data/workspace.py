@@ -184,6 +184,11 @@ class Workspace:
         return self.folder / "predictions"
 
     @property
+    def labels(self) -> Path:
+        """The folder of corrected labels and of reviews, by case."""
+        return self.folder / "labels"
+
+    @property
     def evaluations(self) -> Path:
         """The folder of evaluations."""
         return self.folder / "evaluations"

@@ -197,12 +197,15 @@ def _without_ignored(
             ignored = mask
             reference = np.where(mask, 0, reference)
             prediction = np.where(mask, 0, prediction)
-    _check_values(reference, n_classes, names[0])
-    _check_values(prediction, n_classes, names[1])
+    check_values(reference, n_classes, names[0])
+    check_values(prediction, n_classes, names[1])
     return reference, prediction, ignored
 
 
-def _check_values(labels: LabelArray, n_classes: int, name: str) -> None:
+def check_values(labels: LabelArray, n_classes: int, name: str) -> None:
+    """Refuse a map with a value outside 0 … K-1, naming the value."""
+    if labels.size == 0:
+        return
     lowest = int(labels.min()) if labels.dtype.kind == "i" else 0
     highest = int(labels.max())
     if lowest < 0 or highest >= n_classes:
@@ -215,8 +218,12 @@ def _check_values(labels: LabelArray, n_classes: int, name: str) -> None:
 
 
 def count_codes(codes: CodeArray, n_classes: int) -> Table:
-    """Count contiguous codes; words of eight background voxels are counted as one."""
-    n_cells = n_classes * n_classes
+    """Count contiguous codes of K x K cells."""
+    return count_values(codes, n_classes * n_classes)
+
+
+def count_values(codes: CodeArray, n_cells: int) -> Table:
+    """Count contiguous codes below `n_cells`; words of eight zeros are counted as one."""
     flat = codes.reshape(-1)
     background = 0
     if flat.dtype == np.uint8 and flat.size >= 64:

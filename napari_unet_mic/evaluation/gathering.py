@@ -14,7 +14,7 @@ from pathlib import Path
 from napari_unet_mic.data.layout import read_declared
 from napari_unet_mic.errors import BadInput, UNetMicError
 from napari_unet_mic.evaluation.lesion import LesionQuestion
-from napari_unet_mic.evaluation.pairing import CasePair
+from napari_unet_mic.evaluation.pairing import ENDINGS, CasePair
 from napari_unet_mic.evaluation.result_files import SUMMARY, read_evaluation
 from napari_unet_mic.evaluation.results import CaseResult, Evaluation, FailedCase
 from napari_unet_mic.evaluation.summary import evaluate_pairs
@@ -32,11 +32,15 @@ class Gathered:
         What was opened.
     folders
         By case: the folder of its summary, where a prediction named there may lie too.
+    references, predictions
+        Folders that somebody pointed to: label files there by the names of their cases.
     """
 
     evaluation: Evaluation
     place: Path
     folders: Mapping[str, Path]
+    references: Path | None = None
+    predictions: Path | None = None
 
 
 def gather(place: str | Path, *, classes: Mapping[int, str] | None = None) -> Gathered:
@@ -138,17 +142,22 @@ def files_of(
     own_name = case.name.rsplit("/", 1)[-1]
     beside = gathered.folders.get(case.name, gathered.place)
     predicted = _first_file(
-        [Path(case.prediction_file), beside / _base(case.prediction_file)],
+        [
+            *_in_folder(gathered.predictions, own_name, case.prediction_file),
+            Path(case.prediction_file),
+            beside / _base(case.prediction_file),
+        ],
         case.prediction_file,
         "prediction",
-        "open the folder that holds the predictions too, or evaluate again",
+        "point to the folder that holds the predictions",
     )
     known = [labels[own_name]] if labels and own_name in labels else []
+    pointed = _in_folder(gathered.references, own_name, case.reference_file)
     reference = _first_file(
-        [*known, Path(case.reference_file)],
+        [*pointed, *known, Path(case.reference_file)],
         case.reference_file,
         "reference",
-        "open the dataset of this case first, or evaluate again",
+        "open the dataset of this case, or point to the folder with the references",
         but_not=predicted,
     )
     return CasePair(case.name, reference, predicted)
@@ -218,6 +227,13 @@ def _first_file(
         got="no such file",
         advice=advice,
     )
+
+
+def _in_folder(folder: Path | None, case: str, named: str) -> list[Path]:
+    """Return where a case's label may lie in a folder: by its own name, or the name given."""
+    if folder is None:
+        return []
+    return [folder / name for name in (_base(named), *(f"{case}{ending}" for ending in ENDINGS))]
 
 
 def _base(file: str) -> str:

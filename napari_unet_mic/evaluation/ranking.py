@@ -47,6 +47,10 @@ class Ranking:
     cell
         (true, predicted) class values to look at in such a case; None stands for any class.
         None instead of a pair: nothing in particular.
+    cells
+        The same for single cases, where they differ.
+    complete
+        Whether every case is listed, whatever its figure.
     """
 
     title: str
@@ -54,6 +58,23 @@ class Ranking:
     cases: tuple[str, ...]
     figures: Mapping[str, float | int | None] = field(default_factory=dict)
     cell: Cell | None = None
+    cells: Mapping[str, Cell] = field(default_factory=dict)
+    complete: bool = False
+
+    def cell_of(self, case: str) -> Cell | None:
+        """Return which cell of a case's table to look at."""
+        return self.cells.get(case, self.cell)
+
+
+def worst_cell(case: CaseResult, value: int | None) -> Cell:
+    """Return where a case is worst: all errors, or those of a class that are more.
+
+    Of a class that is what was missed of it, or else what was made up.
+    """
+    score = case.scores.get(value) if value is not None else None
+    if score is None or not (score.fn or score.fp):
+        return None, None
+    return (value, None) if score.fn >= score.fp else (None, value)
 
 
 def worst_first(evaluation: Evaluation) -> Ranking:
@@ -63,7 +84,8 @@ def worst_first(evaluation: Evaluation) -> Ranking:
         return 2.0 if case.foreground_iou is None else case.foreground_iou
 
     ordered = sorted(evaluation.cases, key=badness)
-    return Ranking("worst first", "", tuple(case.name for case in ordered))
+    names = tuple(case.name for case in ordered)
+    return Ranking("worst first", "", names, cell=(None, None), complete=True)
 
 
 def by_cell(evaluation: Evaluation, true_class: int | None, predicted_class: int | None) -> Ranking:
@@ -118,7 +140,8 @@ def by_mean(evaluation: Evaluation, value: int, which: Which) -> Ranking:
         heading = f"{'IoU' if figure == 'iou' else 'Dice'} of {name}"
     order = "most first" if which == "pooled" else "worst first"
     title = f"{heading}: {_counted(evaluation, ordered)}, {order}"
-    return Ranking(title, heading, tuple(ordered), figures, (value, None))
+    cells = _worst_cells(evaluation, value)
+    return Ranking(title, heading, tuple(ordered), figures, (value, None), cells)
 
 
 def _by_surface(evaluation: Evaluation, value: int, figure: Literal["hd95_mm", "nsd"]) -> Ranking:
@@ -132,7 +155,8 @@ def _by_surface(evaluation: Evaluation, value: int, figure: Literal["hd95_mm", "
     what = {"hd95_mm": "HD95 mm", "nsd": "NSD"}[figure]
     heading = f"{what} of {_name(evaluation, value)}"
     title = f"{heading}: {_counted(evaluation, ordered)}, worst first"
-    return Ranking(title, heading, tuple(ordered), figures, (value, None))
+    cells = _worst_cells(evaluation, value)
+    return Ranking(title, heading, tuple(ordered), figures, (value, None), cells)
 
 
 def _empty_references(
@@ -148,6 +172,10 @@ def _empty_references(
     tail = {"empty": "", "spurious": ", predicted nevertheless", "clean": ", not predicted"}[which]
     title = f"References without {name}{tail}: {_counted(evaluation, ordered)}"
     return Ranking(title, f"{name}, predicted voxels", tuple(ordered), voxels, (None, value))
+
+
+def _worst_cells(evaluation: Evaluation, value: int) -> dict[str, Cell]:
+    return {case.name: worst_cell(case, value) for case in evaluation.cases}
 
 
 def _counted(evaluation: Evaluation, cases: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -34,6 +35,9 @@ from napari_unet_mic.evaluation.results import (
     SurfaceScore,
 )
 from napari_unet_mic.evaluation.surface import surface_scores
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
 
 __all__ = [
     "CasePair",
@@ -169,7 +173,7 @@ def evaluate_pairs(
     if lesions is not None:
         lesions = settled(lesions, [pair.reference for pair in todo], classes, ignore)
         notes = [*notes, *without_probabilities(lesions, [pair.name for pair in todo])]
-    answers = _in_threads(one, todo, workers, keep_going, progress, should_stop)
+    answers = in_threads(one, todo, workers, keep_going, progress, should_stop)
     found = [answer for answer in answers if isinstance(answer, CaseResult)]
     errors = [answer for answer in answers if not isinstance(answer, CaseResult)]
     if errors and not found:
@@ -248,18 +252,18 @@ def evaluate_folders(
     )
 
 
-def _in_threads(
-    work: Callable[[CasePair], CaseResult],
-    todo: list[CasePair],
+def in_threads(
+    work: Callable[[Task], Answer],
+    todo: list[Task],
     workers: int,
     keep_going: bool,
     progress: Callable[[int, int], None] | None,
     should_stop: Callable[[], bool] | None,
-) -> list[CaseResult | UNetMicError]:
+) -> list[Answer | UNetMicError]:
     """Do `work` on a few threads, in order; an error is the answer, or ends it and is raised."""
-    done: dict[int, CaseResult | UNetMicError] = {}
+    done: dict[int, Answer | UNetMicError] = {}
     waiting = iter(enumerate(todo))
-    running: dict[Future[CaseResult], int] = {}
+    running: dict[Future[Answer], int] = {}
     with ThreadPoolExecutor(max_workers=workers) as pool:
         while len(done) < len(todo):
             if should_stop is not None and should_stop():

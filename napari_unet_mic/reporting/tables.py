@@ -111,7 +111,8 @@ class TextTable:
 
 
 def _is_number(cell: str) -> bool:
-    return not cell or cell.replace(" ", "").replace("%", "").replace(".", "", 1).isdecimal()
+    digits = cell.lstrip("+-").replace(" ", "").replace("%", "").replace(".", "", 1)
+    return not cell or digits.isdecimal()
 
 
 def confusion_grid(

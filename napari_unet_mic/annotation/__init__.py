@@ -1,0 +1,1 @@
+"""What a person decides about labels: which mistakes are done, and why."""

@@ -1,0 +1,67 @@
+"""What a second prediction changed, as text: what `unet-mic evaluate --against` prints.
+
+`Differences` enter; one table per class over all cases leaves, and one row a case, the worst
+loss first.
+"""
+
+from __future__ import annotations
+
+from napari_unet_mic.evaluation.difference import BROKEN, FIXED, STILL_WRONG
+from napari_unet_mic.evaluation.difference_cases import CaseDifference, Differences
+from napari_unet_mic.reporting.tables import TextTable
+
+SHOWN = (FIXED, BROKEN, STILL_WRONG)
+COUNTS = ("fixed", "broken", "still wrong", "fixed less broken")
+EXPLAINED = (
+    "voxels by true class; fixed: wrong before, right now; broken: right before, wrong now; "
+    "still wrong: both"
+)
+
+
+def difference_text(differences: Differences) -> str:
+    """Write everything that is printed of two predictions."""
+    n = len(differences.cases)
+    pooled = "" if n == 1 else f", {n} cases pooled"
+    parts = [f"Second prediction against the first{pooled} ({EXPLAINED})\n"]
+    parts[0] += class_differences(differences).text()
+    if n > 1:
+        parts.append("Cases, worst loss first\n" + case_differences(differences).text())
+    notes = [f"note: {note}\n" for note in differences.notes]
+    notes += [f"left out: {case.name}: {case.sentence}\n" for case in differences.failed]
+    return "\n".join(parts) + "".join(notes)
+
+
+def class_differences(differences: Differences) -> TextTable:
+    """Write one row a true class: voxels of all cases in each state, and both pooled IoUs."""
+    headings = ("True class", *COUNTS, "IoU before", "IoU now")
+    rows = []
+    for value in differences.values:
+        counts = [differences.pooled(value, state) for state in SHOWN]
+        ious = [_figure(iou) for iou in differences.pooled_iou(value)]
+        name = differences.classes.get(value, f"class {value}")
+        rows.append((name, *map(str, counts), _signed(counts[0] - counts[1]), *ious))
+    return TextTable(headings, tuple(rows))
+
+
+def case_differences(differences: Differences) -> TextTable:
+    """Write one row a case: both mean foreground IoUs, the gain, voxels of all classes."""
+    headings = ("Case", "IoU before", "IoU now", "gain", *COUNTS)
+    rows = []
+    for case in differences.worst_first:
+        ious = (_figure(case.first.foreground_iou), _figure(case.second.foreground_iou))
+        gain = "" if case.gain is None else f"{case.gain:+.4f}"
+        counts = [str(_all(case, state)) for state in SHOWN]
+        rows.append((case.name, *ious, gain, *counts, _signed(case.net)))
+    return TextTable(headings, tuple(rows))
+
+
+def _all(case: CaseDifference, state: int) -> int:
+    return int(case.table[:, state].sum())
+
+
+def _signed(number: int) -> str:
+    return f"{number:+d}" if number else "0"
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
