@@ -228,8 +228,8 @@ def watched_handlers() -> Handlers:
     from napari_unet_mic.gui import (
         app,
         comparer,
-        inspector_panel,
         later_figures,
+        layer_choice,
         layer_events,
         mistakes_view,
     )
@@ -242,7 +242,7 @@ def watched_handlers() -> Handlers:
         (later_figures.LaterFigures, ("_begin", "_on_step")),
         (layer_events.ChangeWatch, ("_on_labels_update", "_on_edited", "_on_set_data")),
         (mistakes_view.MistakesView, ("select", "step", "_redraw", "_show_voxels")),
-        (inspector_panel.InspectorPanel, ("_on_layers_changed", "_after_layers_changed")),
+        (layer_choice.LayerChoice, ("_on_layers_changed", "after_layers_changed")),
     ):
         handlers.count(owner, *names)
     return handlers

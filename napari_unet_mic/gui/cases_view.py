@@ -1,23 +1,31 @@
-"""All cases of an evaluation: means per class, the pooled K x K table, and the cases behind both.
+"""All cases of an evaluation: means per class, the pooled K x K table, a plot, and the cases.
 
-An evaluation's folder enters. A click on a number lists the cases it comes from; a click on a
-case opens it and leaves as the layers and the cell to look at.
+An evaluation's folder enters (or two folders, which are counted). A click on a number lists the
+cases it comes from; a click on a case opens it and leaves as its layers and the cell to look at.
+A second evaluation orders the cases by what it changed.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from napari.layers import Labels
+from napari.utils.theme import get_theme
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet_mic.gui import cases_work as work
 from napari_unet_mic.gui import confusion_tables as confusion
 from napari_unet_mic.gui import layers
 from napari_unet_mic.gui.case_list import CaseList
+from napari_unet_mic.gui.case_plot import CasePlot, points_of
 from napari_unet_mic.gui.commands import evaluate_command
 from napari_unet_mic.gui.confusion_view import ConfusionView
+from napari_unet_mic.gui.controls import titled
+from napari_unet_mic.gui.counting_line import MissingFiles
+from napari_unet_mic.gui.evaluation_opening import NO_CASES, EvaluationOpening
 from napari_unet_mic.gui.forms import ElidedLabel, explained
 from napari_unet_mic.gui.lesions_page import LesionsPage
 from napari_unet_mic.gui.mean_tables import show_means
@@ -34,14 +42,25 @@ if TYPE_CHECKING:
     from napari_unet_mic.evaluation.results import CaseResult, Evaluation
     from napari_unet_mic.gui.app import App
 
-NO_EVALUATION = "Open a folder with summary.json: of a run, an evaluation, or nnU-Net's own"
+NO_EVALUATION = "Open a run, an evaluation, nnU-Net's validation, or two folders of labels"
 MEANS_TITLE = "Per class, means over cases"
+PLOT = "plot, one point a case"
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A case that was opened: its layers, and the cell to look at."""
+
+    reference: Labels
+    prediction: Labels
+    second: Labels | None
+    cell: Cell | None
 
 
 class CasesView(QWidget):
-    """One evaluation; `title` and `browse` belong into the panel's header."""
+    """One evaluation; `title`, `menu`'s buttons and `counting` belong into the panel's header."""
 
-    case_opened = Signal(object, object, object)  # reference layer, prediction layer, cell
+    case_opened = Signal(object)
     alone_wanted = Signal()
     lesion_opened = Signal(object)  # the lesion whose case is being opened
 
@@ -49,17 +68,51 @@ class CasesView(QWidget):
         super().__init__()
         self._app = app
         self.gathered: Gathered | None = None
+        self.second: Gathered | None = None
         self.ranking: Ranking | None = None
         self._shown: work.AllCases | None = None
         self._columns: tuple[MeanColumn, ...] = ()
+        self._wanted: CaseResult | None = None  # to be opened once its files are found
+        self.open_name = ""
+        self._build()
+        app.viewer.events.theme.connect(self._paint_theme)
+
+    # ---- building --------------------------------------------------------------------
+    def _build(self) -> None:
         self.title = ElidedLabel(NO_EVALUATION)
-        self.browse = explained(
-            QPushButton("Open evaluation…"),
-            "Choose a folder with summary.json: an evaluation, a run or model folder (all its "
-            "folds), nnU-Net's validation",
-            "unet-mic evaluate … -o FOLDER",
+        self.opening = EvaluationOpening(self._app, self)
+        self.menu, self.counting = self.opening.menu, self.opening.counting
+        self.opening.opened.connect(self._on_opened)
+        self.opening.prepared.connect(self._on_prepared_again)
+        self.opening.second_opened.connect(self._on_second_opened)
+        self.opening.counting_changed.connect(self._on_counting_changed)
+        self.missing = MissingFiles()
+        self.missing.references_wanted.connect(lambda: self._on_pointing("references"))
+        self.missing.predictions_wanted.connect(lambda: self._on_pointing("predictions"))
+        self._build_means()
+        self._build_confusion()
+        self.lesions = LesionsPage(self._app)
+        self.lesions.lesion_asked.connect(self.open_lesion)
+        self.list = CaseList()
+        self.list.case_chosen.connect(self.open_case)
+        self.list.case_wanted_alone.connect(lambda _: self.alone_wanted.emit())
+        self.list.order_chosen.connect(self._on_order_chosen)
+        self.list.step_asked.connect(self.step)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        self.parts = Parts(
+            [
+                Part("Tables", titled(self.means_title, self.means), self.means),
+                Part("Tables", self.confusion, self.confusion.grid, least=410),
+                Part("Cases", self.list, self.list.table, least=380),
+                Part("Lesions", self.lesions, self.lesions.table, least=560),
+            ]
         )
-        self.browse.clicked.connect(self._on_browse)
+        layout.addWidget(self.missing)
+        layout.addWidget(self.parts, 1)
+
+    def _build_means(self) -> None:
         self.means_model = TableModel()
         self.means = TableView(self.means_model, by_row=False, sortable=False, wrapped=True)
         self.means.cell_clicked.connect(self._on_mean_clicked)
@@ -68,95 +121,66 @@ class CasesView(QWidget):
             ElidedLabel(MEANS_TITLE),
             "Foreground: as in nnU-Net's summary.json, the plain mean over the foreground classes",
         )
+
+    def _build_confusion(self) -> None:
         views = (*confusion.POOLED_VIEWS, *confusion.MEAN_VIEWS)
         self.confusion = ConfusionView(views, "list, pooled")
         self.confusion.chosen.connect(self._on_cell_chosen)
-        self.confusion.remedy.clicked.connect(self._on_count_wanted)
+        self.confusion.remedy.clicked.connect(lambda _=False: self.opening.count_again())
         self.confusion.remedy.setText("Count from the label files")
         explained(self.confusion.remedy, "Compare every case's two label files again, in the back")
-        self.lesions = LesionsPage(app)
-        self.lesions.lesion_asked.connect(self.open_lesion)
-        self.list = CaseList()
-        self.list.case_chosen.connect(self.open_case)
-        self.list.case_wanted_alone.connect(lambda _: self.alone_wanted.emit())
-        self.list.order_dropped.connect(self._on_order_dropped)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        self.parts = Parts(
-            [
-                Part("Tables", self._means_part(), self.means),
-                Part("Tables", self.confusion, self.confusion.grid, least=410),
-                Part("Cases", self.list, self.list.table, least=380),
-                Part("Lesions", self.lesions, self.lesions.table, least=560),
-            ]
-        )
-        layout.addWidget(self.parts)
+        self.plot = CasePlot()
+        self.plot.case_asked.connect(self._on_point_clicked)
+        self._paint_theme()
+        self.confusion.add_page(PLOT, self.plot)
+        self.confusion.view_box.setCurrentIndex(0)
 
-    def _means_part(self) -> QWidget:
-        part = QWidget()
-        layout = QVBoxLayout(part)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        line = QHBoxLayout()
-        line.addWidget(self.means_title, 1)
-        layout.addLayout(line)
-        layout.addWidget(self.means, 1)
-        return part
+    def _paint_theme(self, event: Any = None) -> None:
+        theme = get_theme(self._app.viewer.theme)
+        self.plot.set_theme(theme.text.as_hex(), theme.background.as_hex())
 
     @property
     def evaluation(self) -> Evaluation | None:
         """What is open."""
         return self.gathered.evaluation if self.gathered is not None else None
 
-    # ---- opening ---------------------------------------------------------------------
+    # ---- what is open ----------------------------------------------------------------
     def open(self, folder: str | Path) -> None:
         """Open an evaluation by its folder or its summary.json, or all folds of a model."""
-        dataset = self._app.state.dataset
-        self._app.in_thread(
-            work.open_evaluation,
-            folder,
-            dict(dataset.classes) if dataset else None,
-            work.labels_of(dataset),
-            topic="evaluation",
-            busy="Reading the evaluation",
-            on_done=self._on_prepared,
-        )
+        self.opening.open(folder)
 
     def open_newest(self) -> None:
         """Open the newest evaluation of the chosen run or the workspace, when none is open."""
-        if self.gathered is not None:
-            return
-        state = self._app.state
-        places = list(state.run_folder.glob("*/*/summary.json")) if state.run_folder else []
-        if not places and state.workspace is not None:
-            places = list(state.workspace.evaluations.glob("*/summary.json"))
-        if places:
-            self.open(max(places, key=lambda file: file.stat().st_mtime).parent)
+        self.opening.open_newest()
 
     def show_evaluation(self, evaluation: Evaluation, folder: Path) -> None:
         """Show an evaluation that has just been made."""
-        from napari_unet_mic.evaluation.gathering import Gathered
+        self.opening.show(evaluation, folder)
 
-        place = folder if folder.is_dir() else folder.parent
-        self.gathered = Gathered(
-            evaluation, place, dict.fromkeys((case.name for case in evaluation.cases), place)
-        )
-        self._app.in_thread(
-            work.prepared,
-            self.gathered,
-            work.labels_of(self._app.state.dataset),
-            topic="evaluation",
-            on_done=self._on_prepared,
-        )
+    def _on_counting_changed(self, counting: bool) -> None:
+        self.title.setVisible(not counting)
+        self.confusion.remedy.setEnabled(not counting)
 
-    def _on_browse(self) -> None:
-        start = str(self._app.state.run_folder or Path.home())
-        folder = QFileDialog.getExistingDirectory(self, "Open an evaluation", start)
-        if folder:
-            self.open(folder)
+    def _on_second_opened(self, second: Gathered | None) -> None:
+        self.second = second
+        self.menu.versus_button.setText("vs…" if second is None else f"vs {second.place.name}…")
+        if self._shown is not None:
+            self._say_what_is_open(self._shown.evaluation)
+            self._on_order_chosen()
+
+    def _on_opened(self, shown: work.AllCases) -> None:
+        self.second, self.open_name = None, ""
+        self.menu.versus_button.setText("vs…")
+        self.missing.hide()
+        self._on_prepared(shown)
+        if shown.confusion is None:
+            self.confusion.view_box.setCurrentText(PLOT)
+        elif self.confusion.extra:
+            self.confusion.view_box.setCurrentIndex(0)
 
     def _on_prepared(self, shown: work.AllCases) -> None:
         self._shown, self.gathered = shown, shown.gathered
+        self.opening.gathered = shown.gathered
         found = shown.evaluation
         self._columns = show_means(self.means_model, shown.means, found.tolerance_mm)
         self._say_what_is_open(found)
@@ -166,40 +190,25 @@ class CasesView(QWidget):
         self.confusion.explain(shown.lacking)
         self.confusion.remedy.setVisible(shown.countable)
         self.confusion.remedy.setEnabled(True)
-        QTimer.singleShot(0, self._on_order_dropped)  # many classes: each step is a short one
+        self.list.offer(found, shown.metrics)
+        QTimer.singleShot(0, self._on_order_chosen)  # many classes: each step is a short one
+
+    def _on_prepared_again(self, shown: work.AllCases) -> None:
+        """Show the same cases, counted anew or found elsewhere; open the one that was missing."""
+        self._on_prepared(shown)
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None:
+            self.open_case(wanted)
 
     def _say_what_is_open(self, found: Evaluation) -> None:
         assert self.gathered is not None
         n, lost = len(found.cases), len(found.failed)
-        name = self.gathered.place.name
-        self.title.set_whole(
-            f"{name}: {n} case{'s' * (n != 1)}" + (f", {lost} not compared" if lost else "")
-        )
+        title = f"{self.gathered.place.name}: {n} case{'s' * (n != 1)}"
+        title += f", {lost} not compared" if lost else ""
+        title += f"  vs  {self.second.place.name}" if self.second is not None else ""
+        self.title.set_whole(title)
         sentences = [*found.notes, *(f"{one.name}: {one.sentence}" for one in found.failed)]
         self.title.setToolTip("\n".join([str(self.gathered.place), *sentences[:20]]))
-
-    def _on_count_wanted(self) -> None:
-        if self.gathered is None:
-            return
-        self.confusion.remedy.setEnabled(False)
-        self._app.in_thread(
-            work.counted,
-            self.gathered,
-            work.labels_of(self._app.state.dataset),
-            progress=lambda done, n: self._app.tell(self._on_counted_some, done, n),
-            topic="evaluation",
-            busy="Counting the cases",
-            stoppable=True,
-            on_done=self._on_prepared,
-            on_error=self._on_count_failed,
-        )
-
-    def _on_counted_some(self, done: int, n: int) -> None:
-        self.confusion.notice.setText(f"{work.NO_TABLE} Counted {done} of {n} cases.")
-
-    def _on_count_failed(self, error: BaseException) -> None:
-        self.confusion.remedy.setEnabled(True)
-        self._app.show_error(error)
 
     # ---- a number, and the cases behind it -------------------------------------------
     def _on_mean_clicked(self, row: int, column: int) -> None:
@@ -225,15 +234,26 @@ class CasesView(QWidget):
             return
         self._list(by_cell(self._shown.evaluation, true_class, predicted_class))
 
-    def _on_order_dropped(self) -> None:
-        if self._shown is not None:
-            self._list(self._shown.ranking)
+    def _on_order_chosen(self) -> None:
+        """List all cases by the class and metric that are chosen, or by what changed in them."""
+        from napari_unet_mic.evaluation.case_order import by_loss, worst_by
 
-    def _list(self, ranking: Ranking) -> None:
+        if self._shown is None:
+            return
+        value, metric = self.list.order
+        found, second = self._shown.evaluation, self.second.evaluation if self.second else None
+        if second is None:
+            self._list(worst_by(found, value, metric), forward=False)
+        else:
+            self._list(by_loss(found, second, value, metric))
+        self.plot.show_points(points_of(found, value, metric, second), value)
+
+    def _list(self, ranking: Ranking, *, forward: bool = True) -> None:
         assert self.evaluation is not None
         self.ranking = ranking
         self.list.show_ranking(self.evaluation, ranking)
-        self.parts.bring_forward("Cases" if ranking.heading else "Tables")
+        self.list.select(self.open_name)
+        self.parts.bring_forward("Cases" if forward else "Tables")
 
     def tables(self) -> list[tuple[str, TableModel]]:
         """Return the tables in sight, each with its title, for copying."""
@@ -251,25 +271,49 @@ class CasesView(QWidget):
         cases = self.evaluation.cases if self.evaluation is not None else ()
         if not cases:
             return evaluate_command("REFERENCES", "PREDICTIONS")
-        first = cases[0]
+        first, second = cases[0], self.second.evaluation.cases[:1] if self.second else ()
         return evaluate_command(
-            Path(first.reference_file).parent, Path(first.prediction_file).parent
+            Path(first.reference_file).parent,
+            Path(first.prediction_file).parent,
+            against=Path(second[0].prediction_file).parent if second else None,
         )
 
     # ---- a case ----------------------------------------------------------------------
+    def step(self, step: int) -> None:
+        """Open the next (1) or previous (-1) case of the list, at its worst region."""
+        cases = self.list.in_sight()
+        if not cases:
+            self._app.say(NO_CASES)
+            return
+        names = [case.name for case in cases]
+        at = names.index(self.open_name) + step if self.open_name in names else min(0, step)
+        self.open_case(cases[at % len(cases)])
+
+    def _on_point_clicked(self, name: str) -> None:
+        if self.evaluation is not None:
+            self.open_case(self.evaluation.case(name))
+
     def open_case(self, result: CaseResult) -> None:
-        """Show a case's image, reference and prediction in the viewer."""
+        """Show a case's image, reference and prediction in the viewer, at its worst region."""
+        from napari_unet_mic.evaluation.case_order import partners_of
+
         if self.gathered is None:
             return
-        cell = self.ranking.cell if self.ranking is not None else None
+        self.open_name, second = result.name, None
+        self.list.select(result.name)
+        if self.second is not None:
+            partner = partners_of(self.gathered.evaluation, self.second.evaluation)
+            if result.name in partner:
+                second = (self.second, partner[result.name])
+        cell = self.ranking.cell_of(result.name) if self.ranking is not None else None
         self._app.in_thread(
             work.read_judged_case,
-            self.gathered,
-            result,
+            work.JudgedCase(self.gathered, result, second),
             self._app.state.dataset,
             topic="case",
             busy=f"Reading {result.name}",
             on_done=lambda answer: self._on_read(answer, cell),
+            on_error=lambda error: self._on_not_read(result, error),
         )
 
     def open_lesion(self, name: str, lesion: Lesion) -> None:
@@ -284,11 +328,26 @@ class CasesView(QWidget):
         self, answer: tuple[OpenCase | None, list[layers.LayerTuple]], cell: Cell | None
     ) -> None:
         case, tuples = answer
+        self.missing.hide()
         kept = layers.show_case(self._app.viewer, tuples)
         newest = {layers.role_of(layer): layer for layer in self._app.viewer.layers}
         reference, prediction = newest["reference"], newest["prediction"]
         layers.show_pair(reference, prediction)
         self._app.state.case = case
-        self.case_opened.emit(reference, prediction, cell)
+        second = newest.get("second prediction") if self.second is not None else None
+        self.case_opened.emit(Opened(reference, prediction, second, cell))
         if kept:
             self._app.say(f"{', '.join(kept)} has changes that are not saved, so it stays (hidden)")
+
+    def _on_not_read(self, result: CaseResult, error: BaseException) -> None:
+        if isinstance(error, work.MissingLabels):
+            self._wanted = result
+            self.missing.say(str(error))
+        else:
+            self._app.show_error(error)
+
+    def _on_pointing(self, which: str) -> None:
+        """Take a folder that somebody points to, and try again."""
+        folder = self.menu.ask_folder(f"The folder with the {which} of these cases")
+        if folder is not None:
+            self.opening.point_to(**{which: folder})

@@ -37,6 +37,8 @@ class ConfusionView(QWidget):
         super().__init__()
         self._views = tuple(views)
         self._confusion: Confusion | None = None
+        self._extra: dict[str, TableModel | None] = {}
+        self._sentence = ""
         self.model = TableModel()
         self.grid = TableView(self.model, sortable=False, by_row=False)
         self.grid.cell_clicked.connect(lambda row, column: self.chosen.emit(row, column))
@@ -92,9 +94,37 @@ class ConfusionView(QWidget):
         return self.view_box.currentIndex() == len(self._views)
 
     @property
+    def extra(self) -> str:
+        """The title of the further page that is shown; "" for the confusion table itself."""
+        title: str = self.view_box.currentText()
+        return title if title in self._extra else ""
+
+    @property
     def shown_model(self) -> TableModel:
-        """The table in sight."""
+        """The table in sight (of a page without one, the confusion table)."""
+        further = self._extra.get(self.extra)
+        if further is not None:
+            return further
         return self.list_model if self.as_list else self.model
+
+    def add_page(self, title: str, page: QWidget, model: TableModel | None = None) -> None:
+        """Offer a further page after the list, and show it."""
+        if title not in self._extra:
+            self._extra[title] = model
+            self._pages.addWidget(page)
+            self.view_box.addItem(title, page)
+        self.view_box.setCurrentText(title)
+
+    def remove_page(self, title: str) -> None:
+        """Offer a further page no more; the table comes back where it was in sight."""
+        place = self.view_box.findText(title)
+        if place >= 0:
+            page = self.view_box.itemData(place)
+            del self._extra[title]
+            if self.view_box.currentIndex() == place:
+                self.view_box.setCurrentIndex(0)
+            self.view_box.removeItem(place)
+            self._pages.removeWidget(page)
 
     def show_confusion(self, confusion: Confusion | None) -> None:
         """Show other numbers: the table in sight now, the other one when it is asked for."""
@@ -104,8 +134,9 @@ class ConfusionView(QWidget):
     def explain(self, sentence: str) -> None:
         """Show a sentence in place of the table; an empty one brings the table back."""
         self.notice.setText(sentence)
-        self.view_box.setEnabled(not sentence)
-        self._pages.setCurrentIndex(2 if sentence else int(self.as_list))
+        self._sentence = sentence
+        self.view_box.setEnabled(not sentence or bool(self._extra))
+        self._show_page()
 
     def _fill(self) -> None:
         if self.as_list:
@@ -113,8 +144,15 @@ class ConfusionView(QWidget):
         else:
             contents.show_grid(self.model, self._confusion, self.view)
 
+    def _show_page(self) -> None:
+        """Show a further page, the table, or why there is none."""
+        if self.extra:
+            self._pages.setCurrentWidget(self.view_box.currentData())
+        else:
+            self._pages.setCurrentIndex(2 if self._sentence else int(self.as_list))
+
     def _on_view_changed(self, _: int) -> None:
-        self._pages.setCurrentIndex(int(self.as_list))
+        self._show_page()
         self._fill()
         self.grid.fit_columns()
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QGuiApplication, QKeySequence, QResizeEvent, QShortcut
 from qtpy.QtWidgets import (
     QBoxLayout,
     QComboBox,
     QHBoxLayout,
-    QLabel,
     QMenu,
     QPushButton,
     QSizePolicy,
@@ -24,19 +24,21 @@ from napari_unet_mic.errors import UNetMicError
 from napari_unet_mic.gui import confusion_tables, layers
 from napari_unet_mic.gui import inspector_tables as contents
 from napari_unet_mic.gui.app import sentence_of
-from napari_unet_mic.gui.cases_view import CasesView
+from napari_unet_mic.gui.cases_view import CasesView, Opened
 from napari_unet_mic.gui.commands import evaluate_command
 from napari_unet_mic.gui.comparer import Comparer
-from napari_unet_mic.gui.comparison import suggested_pair
 from napari_unet_mic.gui.confusion_view import ConfusionView
 from napari_unet_mic.gui.controls import CommandButton, holding, titled
-from napari_unet_mic.gui.forms import ElidedLabel, explained, short_combo
+from napari_unet_mic.gui.difference_view import DifferenceView
+from napari_unet_mic.gui.forms import ElidedLabel, explained
 from napari_unet_mic.gui.later_figures import LaterFigures
+from napari_unet_mic.gui.layer_choice import LayerChoice
 from napari_unet_mic.gui.lesions_view import LesionsView
 from napari_unet_mic.gui.mistakes_view import MistakesView
 from napari_unet_mic.gui.parts import Part, Parts
 from napari_unet_mic.gui.refusal import Refusal
-from napari_unet_mic.gui.state import Comparison, Surfaces
+from napari_unet_mic.gui.second_prediction import SecondPrediction
+from napari_unet_mic.gui.state import Comparison, Difference, Surfaces
 from napari_unet_mic.gui.table_copies import FORMS, Form, together
 from napari_unet_mic.gui.tables import TableModel, TableView, thousands
 from napari_unet_mic.gui.view_bar import ViewBar
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from napari_unet_mic.gui.app import App
 
 NOTHING_CHOSEN = "Choose two labels layers"
+VS = "vs: fixed, broken"
 THIS_CASE, ALL_CASES, REFUSED = range(3)
 WIDE = 900  # pixels: narrower than this the header's lines stand above each other
 TWO_LINES = 580  # pixels: narrower than this there are three of them
@@ -60,38 +63,46 @@ class InspectorPanel(QWidget):
         self.comparer = Comparer(app)
         self.comparer.on_complaint = self._refuse
         self.figures = LaterFigures(app, self.comparer)
+        self.second = SecondPrediction(app, self.comparer)
         self.mistakes = MistakesView(app, self.comparer, self.figures)
         self.lesions = LesionsView(app, self.comparer, self.figures)
         self._cases: CasesView | None = None
         self._wanted: tuple[int | None, int | None] | None = None
-        self._refused = False
+        self._refused = self._has_vs = False
         self._build()
         app.state.events.comparison.connect(self._on_comparison_changed)
         app.state.events.surfaces.connect(self._on_surfaces_changed)
-        events = app.viewer.layers.events
-        for emitter in (events.inserted, events.removed, events.renamed):
-            emitter.connect(self._on_layers_changed)
-        app.viewer.bind_key("n", lambda _: self.mistakes.step(1), overwrite=True)
-        app.viewer.bind_key("Shift-N", lambda _: self.mistakes.step(-1), overwrite=True)
-        for key, step in (("N", 1), ("Shift+N", -1)):
-            shortcut = QShortcut(QKeySequence(key), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(lambda step=step: self.mistakes.step(step))
-        self._fill_combos()
+        app.state.events.difference.connect(self._on_difference_changed)
+        self._bind_keys()
         self._say(NOTHING_CHOSEN)
         self.suggest_pair()
+
+    def _bind_keys(self) -> None:
+        acts: dict[str, Callable[[], None]] = {
+            "N": lambda: self.mistakes.step(1),
+            "Shift-N": lambda: self.mistakes.step(-1),
+            "W": lambda: self.cases.step(1),
+            "Shift-W": lambda: self.cases.step(-1),
+        }
+        for key, act in acts.items():
+            self._app.viewer.bind_key(key, lambda _, act=act: act(), overwrite=True)
+            shortcut = QShortcut(QKeySequence(key.replace("-", "+")), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(act)
+        self.mistakes.review.bind_in(self)
 
     # ---- building --------------------------------------------------------------------
     def _build(self) -> None:
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self.reference_box = self._combo("The layer that is taken as true", "--reference")
-        self.prediction_box = self._combo("The layer that is judged", "--prediction")
+        self.choice = LayerChoice(self._app)
+        self.choice.pair_changed.connect(self._on_choice_changed)
+        self.choice.second_changed.connect(self._on_second_chosen)
+        self.reference_box = self.choice.reference_box
+        self.prediction_box = self.choice.prediction_box
         self.message = ElidedLabel()
         layers_line, buttons_line = QHBoxLayout(), QHBoxLayout()
-        for word, box in (("Reference", self.reference_box), ("Prediction", self.prediction_box)):
-            layers_line.addWidget(QLabel(word))
-            layers_line.addWidget(box, 1)
-        layers_line.addWidget(self.message, 1)
+        self.choice.add_to(layers_line)
+        layers_line.addWidget(self.message, 2)
         self._cases_line, self._cases_page = QHBoxLayout(), QHBoxLayout()
         self.scope = explained(QComboBox(), "The two layers in the viewer, or all cases of a run")
         self.scope.addItems(["this case", "all cases"])
@@ -149,8 +160,13 @@ class InspectorPanel(QWidget):
             cases.case_opened.connect(self._on_case_opened)
             cases.lesion_opened.connect(self.lesions.go_when_shown)
             cases.alone_wanted.connect(lambda: self.scope.setCurrentIndex(THIS_CASE))
-            self._cases_line.addWidget(cases.title, 1)
-            self._cases_line.addWidget(cases.browse)
+            for widget, stretch in (
+                (cases.title, 1),
+                (cases.counting, 1),
+                (cases.menu.open_button, 0),
+                (cases.menu.versus_button, 0),
+            ):
+                self._cases_line.addWidget(widget, stretch)
             self._cases_page.addWidget(cases)
         return self._cases
 
@@ -161,11 +177,6 @@ class InspectorPanel(QWidget):
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Stay usable in a narrow dock and a low one."""
         return QSize(240, 100)  # in 3-D napari's controls leave no more on a small screen
-
-    def _combo(self, words: str, option: str) -> QComboBox:
-        box = explained(short_combo(QComboBox(), 12), words, f"unet-mic evaluate {option}")
-        box.currentIndexChanged.connect(self._on_choice_changed)
-        return box
 
     def _button(self, text: str, words: str, act: Any) -> QPushButton:
         button = explained(QPushButton(text), words)
@@ -191,6 +202,10 @@ class InspectorPanel(QWidget):
     def _build_confusion(self) -> QWidget:
         self.confusion = ConfusionView()
         self.confusion.chosen.connect(self._select_rows)
+        self.difference = DifferenceView()
+        self.difference.setParent(self.confusion)
+        self.difference.hide()
+        self.difference.chosen.connect(self.mistakes.select_difference)
         self.confusion.grid.cell_double_clicked.connect(lambda *_: self.mistakes.fit_largest())
         self.confusion_view, self.confusion_model = self.confusion.grid, self.confusion.model
         self.list_model, self.view_box = self.confusion.list_model, self.confusion.view_box
@@ -219,66 +234,28 @@ class InspectorPanel(QWidget):
             self.pages.setCurrentIndex(REFUSED if self._refused else THIS_CASE)
 
     # ---- which layers ----------------------------------------------------------------
-    def _on_layers_changed(self, event: Any = None) -> None:
-        QTimer.singleShot(0, self._after_layers_changed)
-
-    def _after_layers_changed(self) -> None:
-        if self._app.closed:
-            return
-        chosen = self.chosen()
-        self._fill_combos()
-        if chosen != self.chosen():
-            self._on_choice_changed()
-        if None in self.chosen():
-            self.suggest_pair()
-
-    def _fill_combos(self) -> None:
-        candidates = layers.labels_layers(self._app.viewer)
-        for box in (self.reference_box, self.prediction_box):
-            before = box.currentData()
-            box.blockSignals(True)
-            box.clear()
-            box.addItem("—", None)
-            for layer in candidates:
-                box.addItem(layer.name, layer)
-            box.setCurrentIndex(1 + candidates.index(before) if before in candidates else 0)
-            box.blockSignals(False)
-
     def chosen(self) -> tuple[Labels | None, Labels | None]:
         """Return the chosen reference and prediction layer."""
-        return self.reference_box.currentData(), self.prediction_box.currentData()
+        return self.choice.pair()
 
     def choose(self, reference: Labels, prediction: Labels) -> None:
         """Compare two layers."""
-        self._fill_combos()
-        for box, layer in ((self.reference_box, reference), (self.prediction_box, prediction)):
-            box.blockSignals(True)
-            box.setCurrentIndex(max(0, box.findText(layer.name)))
-            box.blockSignals(False)
-        self._on_choice_changed()
+        self.choice.choose(reference, prediction)
 
     def suggest_pair(self) -> None:
         """Choose a likely pair when none is chosen."""
-        if None not in self.chosen():
-            return
-        pair = suggested_pair(layers.labels_layers(self._app.viewer))
-        if pair is not None:
-            self.choose(*pair)
+        self.choice.suggest_pair()
 
     def compare_selected(self) -> None:
         """Compare the two labels layers that are selected in the layer list, if they are two."""
-        selected = self._app.viewer.layers.selection
-        candidates = layers.labels_layers(self._app.viewer)
-        two = [layer for layer in candidates if layer in selected]
-        pair = suggested_pair(two) if len(two) == 2 else None
-        if pair is not None:
-            self.choose(*pair)
-        else:
-            self.suggest_pair()
+        self.choice.choose_selected()
 
-    def _on_choice_changed(self, _: int = 0) -> None:
+    def _on_choice_changed(self) -> None:
         self.mistakes.clear()
         reference, prediction = self.chosen()
+        if self.choice.second is not None and self.choice.second in (reference, prediction):
+            self.choice.drop_second()
+            self._on_second_chosen()
         state = self._app.state
         state.reference_layer = reference.name if reference else ""
         state.prediction_layer = prediction.name if prediction else ""
@@ -312,10 +289,27 @@ class InspectorPanel(QWidget):
         if None not in pair:
             self.choose(*pair)
 
-    def _on_case_opened(self, reference: Labels, prediction: Labels, cell: Any) -> None:
+    def _on_second_chosen(self) -> None:
+        try:
+            self.second.choose(self.choice.second)
+        except UNetMicError as error:
+            self.choice.drop_second()
+            self._app.show_error(error)
+        if self.second.layer is None:
+            self._has_vs = False
+            self.confusion.remove_page(VS)
+
+    def _on_difference_changed(self, difference: Difference | None) -> None:
+        self.difference.show_difference(difference)
+        if difference is not None and not self._has_vs:
+            self._has_vs = True
+            self.confusion.add_page(VS, self.difference, self.difference.model)
+
+    def _on_case_opened(self, opened: Opened) -> None:
         """Compare the case that was clicked in the list, and go to the cell it was listed for."""
-        self.choose(reference, prediction)
-        self._wanted = cell
+        self.choose(opened.reference, opened.prediction)
+        self.choice.choose_second(opened.second)
+        self._wanted = opened.cell
 
     def _say(self, sentence: str) -> None:
         self.message.set_whole(sentence)
@@ -384,10 +378,13 @@ class InspectorPanel(QWidget):
             layers.file_of(layer) or f"{layer.name}.nii.gz" if layer else "FILE"
             for layer in self.chosen()
         )
+        second = self.choice.second
+        against = None if second is None else layers.file_of(second) or f"{second.name}.nii.gz"
         return evaluate_command(
             reference,
             prediction,
             tolerance_mm=self.figures.tolerance_mm,
             lesion_classes=self.lesions.found.classes if self.lesions.found else (),
             match=self.lesions.criterion,
+            against=against,
         )

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet_mic.errors import Cancelled
+from napari_unet_mic.errors import BadInput, Cancelled
 from napari_unet_mic.evaluation.results import SurfaceScore
 
 if TYPE_CHECKING:
-    from napari_unet_mic.evaluation.mistakes import Mistakes, Region
+    from napari_unet_mic.evaluation.mistakes import Mistakes, Region, RegionMap
 
 MOST_LISTED = 2000  # a table of more regions than anybody walks through would only be slow
 
@@ -77,7 +77,10 @@ def regions(
     leading: tuple[int, ...],
 ) -> Found:
     """Form regions, in the axes of the whole layer."""
-    made = mistakes.regions(*cell, axis=axis, most=MOST_LISTED)
+    return _found(mistakes.regions(*cell, axis=axis, most=MOST_LISTED), leading)
+
+
+def _found(made: RegionMap, leading: tuple[int, ...]) -> Found:
     first = tuple(slice(index, index + 1) for index in leading)
     regions = made.regions
     if leading:
@@ -85,6 +88,54 @@ def regions(
             replace(one, point=(*leading, *one.point), box=(*first, *one.box)) for one in regions
         )
     return Found(regions, made.n_regions, made.n_voxels)
+
+
+def difference_regions(
+    codes: Any,
+    wanted: tuple[int, ...],
+    axis: int,
+    leading: tuple[int, ...],
+    spacing_mm: tuple[float, ...],
+) -> Found:
+    """Form the regions of what a second prediction changed, in the axes of the whole layer."""
+    from napari_unet_mic.evaluation.difference_regions import difference_regions
+
+    part = np.asarray(codes[leading])
+    made = difference_regions(part, wanted, spacing_mm[-part.ndim :], axis=axis, most=MOST_LISTED)
+    return _found(made, leading)
+
+
+def voxels_of(
+    maps: Maps,
+    mistakes: Mistakes | None,
+    tolerance_mm: float,
+    cell: tuple[int | None, int | None],
+    axis: int,
+    region: Region,
+) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """Return where a region's voxels are in the layer, and the prediction's classes there.
+
+    Raises
+    ------
+    BadInput
+        When the region is not there any more.
+    """
+    made = (mistakes or find(maps, tolerance_mm)).regions(*cell, axis=axis, most=MOST_LISTED)
+    n = len(maps.leading)
+    for one in made.regions:
+        if (one.kind, one.voxels, one.box) == (region.kind, region.voxels, region.box[n:]):
+            inside = np.nonzero(made.mask(one))
+            first = [side.start for side in one.box]
+            places = tuple(at + start for at, start in zip(inside, first, strict=True))
+            lead = tuple(np.full(places[0].size, index, np.intp) for index in maps.leading)
+            values = maps.arrays()[1][places]
+            return (*lead, *places), values
+    raise BadInput(
+        "this region",
+        expected="the voxels that were listed",
+        got="other ones (the maps have changed meanwhile)",
+        advice="look at the regions that are listed now",
+    )
 
 
 def measure(

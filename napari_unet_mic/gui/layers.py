@@ -254,6 +254,12 @@ def show_pair(reference: Labels, prediction: Labels) -> None:
             layer.visible = True
 
 
+def write_voxels(layer: Labels, places: tuple[Array, ...], values: Array) -> None:
+    """Write values into a layer's voxels, as one step that undo takes back."""
+    with layer.block_history():
+        layer.data_setitem(places, np.asarray(values).astype(layer.data.dtype))
+
+
 # ---- the errors layer ------------------------------------------------------------------
 def show_errors(viewer: Viewer, like: Labels, codes: Array, colours: Mapping[int, RGBA]) -> Labels:
     """Show voxels of the code array in these colours, all others clear; one layer, on top.

@@ -1,4 +1,8 @@
-"""The regions behind a cell of the table: shown, listed by size, walked with N and Shift+N."""
+"""The regions behind a number: shown, listed by size, walked with N and Shift+N, and decided about.
+
+A cell of the confusion table, or a number of the second prediction's table, enters; its voxels
+light up, and the view goes to its regions.
+"""
 
 from __future__ import annotations
 
@@ -7,49 +11,60 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet_mic.gui import inspector_tables as contents
-from napari_unet_mic.gui import layers
+from napari_unet_mic.gui import inspector_tables, layers
+from napari_unet_mic.gui import region_table as contents
 from napari_unet_mic.gui.colours import RGBA, pair_colour
 from napari_unet_mic.gui.comparer import Comparer
-from napari_unet_mic.gui.comparison import name_of
 from napari_unet_mic.gui.forms import ElidedLabel, explained
 from napari_unet_mic.gui.later_figures import LaterFigures
 from napari_unet_mic.gui.later_work import Found
 from napari_unet_mic.gui.layer_events import slicing_axis
+from napari_unet_mic.gui.lit_voxels import Cell, Lit, LitCell, LitDifference
+from napari_unet_mic.gui.review_bar import ReviewBar
+from napari_unet_mic.gui.review_keeper import ReviewKeeper
 from napari_unet_mic.gui.tables import TableView
 
 if TYPE_CHECKING:
     from napari_unet_mic.evaluation.mistakes import Region
     from napari_unet_mic.gui.app import App
+    from napari_unet_mic.gui.state import Difference
 
-Cell = tuple[int | None, int | None]
 NO_CELL = "Mistakes: click a cell of the table"
-REDRAW_MS = 30
+REDRAW_MS, QUIET_MS = 30, 250
 
 
 class MistakesView(QWidget):
-    """Lights up the voxels of one cell and leads to their regions."""
+    """Lights up the voxels of one number and leads to their regions."""
 
     def __init__(self, app: App, comparer: Comparer, figures: LaterFigures) -> None:
         super().__init__()
         self._app = app
         self._comparer = comparer
         self._figures = figures
-        self.cell: Cell | None = None
+        self.keeper = ReviewKeeper(app, comparer)
+        self.lit: Lit | None = None
         self.regions: tuple[Region, ...] = ()
         self._here: Region | None = None
         self._next_row = 0
         self._go: bool = False  # go to the largest region once it is known
         self._fit = False
-        self._redraw_timer = QTimer(self)
-        self._redraw_timer.setSingleShot(True)
-        self._redraw_timer.setInterval(REDRAW_MS)
-        self._redraw_timer.timeout.connect(self._redraw)
+        self._redraw_timer = self._single_shot(REDRAW_MS, self._redraw)
+        self._quiet_timer = self._single_shot(QUIET_MS, self._ask)
         self._found = Found()
+        self._statuses: dict[int, str] = {}  # by rank
         self._colours: dict[int, RGBA] = {}
         self._build()
-        figures.mistakes_found.connect(self._ask)
+        figures.mistakes_found.connect(self._on_mistakes_found)
+        self.keeper.changed.connect(self._list)
+        app.state.events.difference.connect(self._on_difference_changed)
         app.in_thread(pair_colour, 0, 1, 11)  # the list of colours: the first click has it ready
+
+    def _single_shot(self, ms: int, act: Any) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(ms)
+        timer.timeout.connect(act)
+        return timer
 
     def _build(self) -> None:
         self.model = contents.region_model()
@@ -66,24 +81,44 @@ class MistakesView(QWidget):
             "List what lies deeper than the rim: missed and spurious lesions, swapped classes, "
             "holes and bulges",
         )
+        self.hide_done = explained(
+            QCheckBox("hide done"), "Do not list regions that are fixed, or whose label is wrong"
+        )
         line = QHBoxLayout()
         line.addWidget(self.title, 1)
-        for box in (self.boundary, self.inside):
-            box.setChecked(True)
+        for box, on in ((self.boundary, True), (self.inside, True), (self.hide_done, False)):
+            box.setChecked(on)
             box.toggled.connect(lambda _: self._list())
             line.addWidget(box)
-        for text, words, step in (
-            ("◀", "The region before (Shift+N)", -1),
-            ("next N ▶", "The next region, by size (N)", 1),
-        ):
-            button = explained(QPushButton(text), words)
-            button.clicked.connect(lambda _=False, step=step: self.step(step))
-            line.addWidget(button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(line)
         layout.addWidget(self.table, 1)
+        layout.addLayout(self._bottom_line())
+
+    def _bottom_line(self) -> QHBoxLayout:
+        """Return the buttons that walk, and those that decide."""
+        self.review = ReviewBar(
+            self._app, self._comparer, self._figures, self.keeper, self._looked_at
+        )
+        line = QHBoxLayout()
+        line.setSpacing(3)
+        for text, words, step in (
+            ("◀", "The region before (Shift+N)", -1),
+            ("next N ▶", "The next region, by size (N)", 1),
+        ):
+            button = explained(QPushButton(text), words)
+            button.setMinimumWidth(24)
+            button.clicked.connect(lambda _=False, step=step: self.step(step))
+            line.addWidget(button)
+        line.addWidget(self.review, 1)
+        return line
+
+    @property
+    def cell(self) -> Cell | None:
+        """The cell of the confusion table that is shown, if it is one."""
+        return self.lit.cell if isinstance(self.lit, LitCell) else None
 
     # ---- which voxels ----------------------------------------------------------------
     def select(self, true_class: int | None, predicted_class: int | None) -> None:
@@ -93,12 +128,20 @@ class MistakesView(QWidget):
         """
         if self._app.state.comparison is None or self._comparer.layers is None:
             return
-        self.cell = (true_class, predicted_class)
-        self._here, self._next_row, self._go, self._fit = None, 0, True, False
-        if self._figures.mistakes is None:
-            self._show_voxels()  # the regions take a moment: the voxels need not wait for them
-        self._ask()
+        cell = (true_class, predicted_class)
+        self._light(LitCell(self._app, self._comparer, self._figures, cell))
         self._comparer.look()
+
+    def select_difference(self, true_class: int | None, state: int | None) -> None:
+        """Show what a second prediction changed: of one true class or any, one state or all."""
+        if self._app.state.difference is not None and self._comparer.layers is not None:
+            self._light(LitDifference(self._app, self._comparer, true_class, state))
+
+    def _light(self, lit: Lit) -> None:
+        self.lit = lit
+        self._here, self._next_row, self._go, self._fit = None, 0, True, False
+        if not self._ask():
+            self._show_voxels()  # the regions take a moment: the voxels need not wait for them
 
     def fit_largest(self) -> None:
         """Zoom to the largest region of the cell, now or when it is known."""
@@ -109,7 +152,7 @@ class MistakesView(QWidget):
 
     def clear(self) -> None:
         """Forget the cell and hide its voxels."""
-        self.cell, self._here, self._go = None, None, False
+        self.lit, self._here, self._go = None, None, False
         self._found, self.regions = Found(), ()
         contents.show_regions(self.model, (), None)
         self.title.set_whole(NO_CELL)
@@ -118,38 +161,57 @@ class MistakesView(QWidget):
     def refresh(self) -> None:
         """Follow a change of the maps: voxels at once, regions a moment later."""
         errors = layers.errors_layer(self._app.viewer)
-        shown = self.cell is not None and errors is not None and errors.visible
+        shown = self.lit is not None and errors is not None and errors.visible
         if shown and not self._redraw_timer.isActive():
             self._redraw_timer.start()
 
+    def _on_difference_changed(self, difference: Difference | None) -> None:
+        if not isinstance(self.lit, LitDifference):
+            return
+        if difference is None and self._app.state.comparison is not None:
+            self.clear()
+        elif difference is not None:
+            self.refresh()
+            self._quiet_timer.start()
+
     def _show_voxels(self) -> None:
         """Light up the voxels of the cell."""
-        comparison, pair = self._app.state.comparison, self._comparer.layers
-        if self.cell is None or comparison is None or pair is None:
+        shown, pair = self.lit.voxels() if self.lit is not None else None, self._comparer.layers
+        if shown is None or pair is None:
             return
-        self._colours = contents.selected_codes(comparison, *self.cell)
-        layers.show_errors(self._app.viewer, pair[0], comparison.codes, self._colours)
+        codes, self._colours = shown
+        layers.show_errors(self._app.viewer, pair[0], codes, self._colours)
 
     def _redraw(self) -> None:
         """Draw what changed; a cell that was empty before needs its colour first."""
-        comparison, errors = self._app.state.comparison, layers.errors_layer(self._app.viewer)
-        if self.cell is None or comparison is None or errors is None or not errors.visible:
+        shown, errors = self.lit.voxels() if self.lit else None, self._errors_in_sight()
+        if shown is None or errors is None:
             return
-        colours = contents.selected_codes(comparison, *self.cell)
-        if errors.data is comparison.codes and colours.items() <= self._colours.items():
+        codes, colours = shown
+        if errors.data is codes and colours.items() <= self._colours.items():
             errors.refresh(extent=False, thumbnail=False, highlight=False)
         else:
             self._show_voxels()
 
-    # ---- their regions ---------------------------------------------------------------
-    def _ask(self) -> None:
-        pair = self._comparer.layers
-        if self.cell is not None and pair is not None:
-            axis = slicing_axis(self._app.viewer, pair[0])
-            self._figures.ask(*self.cell, axis, self._on_regions)
+    def _errors_in_sight(self) -> Any:
+        errors = layers.errors_layer(self._app.viewer)
+        return errors if errors is not None and errors.visible else None
 
-    def _on_regions(self, found: Found) -> None:
-        if self.cell is None:
+    # ---- their regions ---------------------------------------------------------------
+    def _on_mistakes_found(self) -> None:
+        if isinstance(self.lit, LitCell):
+            self._ask()
+
+    def _ask(self) -> bool:
+        """Have the regions formed; False while that has to wait."""
+        pair, lit = self._comparer.layers, self.lit
+        if lit is None or pair is None:
+            return False
+        axis = slicing_axis(self._app.viewer, pair[0])
+        return lit.ask(axis, lambda found: self._on_regions(lit, found))
+
+    def _on_regions(self, lit: Lit, found: Found) -> None:
+        if lit is not self.lit:
             return
         self._found = found
         go, self._go = self._go, False
@@ -165,11 +227,13 @@ class MistakesView(QWidget):
     def _list(self) -> None:
         """Show the regions of the kinds that are asked for; stay at the one looked at."""
         comparison = self._app.state.comparison
-        if self.cell is None or comparison is None:
+        if self.lit is None or comparison is None:
             return
+        self._statuses = self._known_statuses()
         self.regions = tuple(one for one in self._found.regions if self._wanted(one))
-        contents.show_regions(self.model, self.regions, comparison)
-        short, details = self._words()
+        statuses = [self._statuses.get(one.rank) for one in self.regions]
+        contents.show_regions(self.model, self.regions, self.lit, comparison.voxel_ml, statuses)
+        short, details = self._words(comparison.voxel_ml)
         self.title.set_whole(short)
         self.title.setToolTip(short + details)
         row = _row_of(self._here, self.regions)
@@ -179,41 +243,47 @@ class MistakesView(QWidget):
             self.table.clearSelection()
             self.table.setCurrentIndex(self.table.model().index(-1, -1))
 
+    def _known_statuses(self) -> dict[int, str]:
+        if self.cell is None:
+            return {}
+        regions = self._found.regions
+        pairs = zip(regions, self.keeper.statuses(regions), strict=True)
+        return {region.rank: status for region, status in pairs if status}
+
     def _wanted(self, region: Region) -> bool:
+        if self.cell is None:
+            return True
+        if self.hide_done.isChecked() and region.rank in self._statuses:
+            return False
         return (self.boundary if region.kind == "rim" else self.inside).isChecked()
 
-    def _words(self) -> tuple[str, str]:
+    def _words(self, voxel_ml: float) -> tuple[str, str]:
         """Say how many regions there are, those too that are not listed; and what they hold."""
-        found, comparison = self._found, self._app.state.comparison
-        assert comparison is not None
-        if self._figures.too_many:
-            return f"{self._cell_name()}: too many wrong voxels to list their regions", ""
+        found, lit = self._found, self.lit
+        assert lit is not None
+        if lit.too_many:
+            return f"{lit.name}: too many wrong voxels to list their regions", ""
         hidden = [one for one in found.regions if not self._wanted(one)]
         n, n_voxels = found.n_regions - len(hidden), found.n_voxels
         n_voxels -= sum(region.voxels for region in hidden)
         if found.n_regions > len(found.regions) and not self.inside.isChecked():
             n, n_voxels = len(self.regions), sum(region.voxels for region in self.regions)
-        short = f"{self._cell_name()}: {n} region{'s' * (n != 1)}"
+        short = f"{lit.name}: {n} region{'s' * (n != 1)}"
+        if self._statuses:
+            short += f", {len(self._statuses)} done"
         if self._figures.leading:
             short += f" at step {', '.join(map(str, self._figures.leading))}"
-        details = f", {contents.millilitres(n_voxels * comparison.voxel_ml)} ml"
+        details = f", {inspector_tables.millilitres(n_voxels * voxel_ml)} ml"
         if len(self.regions) < n:
             details += f" (the {len(self.regions)} largest are listed)"
         return short, details
 
-    def _cell_name(self) -> str:
-        comparison = self._app.state.comparison
-        if comparison is None or self.cell is None:
-            return ""
-        names = dict(zip(comparison.class_values, comparison.class_names, strict=True))
-        true, predicted = self.cell
-        if true is None and predicted is None:
-            return "All errors"
-        left = "any" if true is None else name_of(true, names)
-        right = "any" if predicted is None else name_of(predicted, names)
-        return f"{left} → {right}"
-
     # ---- walking ---------------------------------------------------------------------
+    def _looked_at(self) -> tuple[Region, Cell] | None:
+        """Return the region that is chosen in the table, and the cell it was listed for."""
+        row, cell = self.table.current_row(), self.cell
+        return (self.regions[row], cell) if cell and 0 <= row < len(self.regions) else None
+
     def go_to_region(self, row: int, *, fit: bool = False) -> None:
         """Show a region's slice and centre it; with `fit`, zoom to its box."""
         pair = self._comparer.layers

@@ -85,6 +85,28 @@ class Surfaces:
         return None if value in self.pending else self.scores.get(value)
 
 
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """A second prediction layer beside the first, against one reference layer.
+
+    `table` is (K, 4) int64: rows true class (row r stands for ``class_values[r]``), columns as
+    `napari_unet_mic.evaluation.difference.STATES`. `codes` holds ``4 * true + state`` (class
+    values) of every voxel, along the layers' own axes; it is brought up to date in place.
+    """
+
+    second_layer: str
+    class_values: tuple[int, ...]
+    class_names: tuple[str, ...]
+    table: npt.NDArray[np.int64]
+    spacing_mm: tuple[float, ...]
+    codes: npt.NDArray[Any] = field(repr=False)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel in millilitres; a leading time axis has no part in it."""
+        return math.prod(self.spacing_mm[-3:]) / 1000.0
+
+
 @dataclass(eq=False)
 class State:
     """Everything the panels of one viewer share.
@@ -101,13 +123,16 @@ class State:
         The newest complete comparison of these two layers.
     surfaces
         Its HD95 and NSD, which follow a moment later.
+    difference
+        What a second prediction fixed and broke, when one is chosen.
     busy, message
         What is going on, and the last thing that was said; "" when there is nothing to say.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor(
         equality_operators=dict.fromkeys(
-            ("dataset", "workspace", "plan", "case", "comparison", "surfaces"), operator.is_
+            ("dataset", "workspace", "plan", "case", "comparison", "surfaces", "difference"),
+            operator.is_,
         )
     )
 
@@ -121,6 +146,7 @@ class State:
     prediction_layer: str = ""
     comparison: Comparison | None = None
     surfaces: Surfaces | None = None
+    difference: Difference | None = None
     busy: str = ""
     message: str = ""
 

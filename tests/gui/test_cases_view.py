@@ -10,6 +10,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QPushButton
 
 from napari_unet_mic.data.volume import Volume, write_labels
 from napari_unet_mic.evaluation.result_files import ABOUT, CASES, CONFUSION
@@ -172,6 +173,8 @@ def test_a_bare_summary_says_so_and_is_counted_from_its_files(
     cases.open(tmp_path / "e")
     until(lambda: cases.means_model.rowCount() == 2)
     assert "summary.json" in cases.confusion.notice.text()
+    assert cases.confusion.extra == "plot, one point a case"  # the figures that are there
+    cases.confusion.view_box.setCurrentIndex(0)
     assert cases.confusion.remedy.isVisibleTo(cases)
     click(cases.means, 1, 0)
     assert cases_listed(panel) == ["bad", "made-up", "good"]
@@ -208,3 +211,144 @@ def test_ignored_voxels_are_in_no_table_of_the_panel(
     assert app.state.dataset is None
     assert app.state.comparison.table.tolist() == found.pooled_table.tolist()
     assert app.state.comparison.ignore == 2
+
+
+def test_the_worst_case_opens_at_its_worst_region_and_w_goes_on(
+    opened: InspectorPanel, app: App, until: Callable[..., None]
+) -> None:
+    panel, cases = opened, opened.cases
+    buttons = cases.list.findChildren(QPushButton)
+    forward = next(button for button in buttons if button.text().startswith("next worst"))
+    QTest.mouseClick(forward, Qt.MouseButton.LeftButton)
+    until(lambda: app.state.reference_layer == "bad reference" and bool(panel.mistakes.regions))
+    assert panel.mistakes.cell == (None, None)
+    assert panel.mistakes.regions[0].kind == "missed lesion"
+    assert app.viewer.dims.current_step[0] == 1
+    assert cases.list.table.current_row() == 0
+    for key, name in (("W", "made-up"), ("W", "good"), ("W", "bad"), ("Shift-W", "good")):
+        panel_acts(app, key)
+        until(lambda name=name: app.state.reference_layer == f"{name} reference")
+        until(lambda: app.state.comparison is not None)
+
+    # by class and metric: every case is listed, and leads to where it is worst in that class
+    box = cases.list.class_box
+    box.setCurrentIndex(box.findText("cancer"))
+    assert cases_listed(panel) == ["bad", "made-up", "good", "broken"]
+    assert cases.list.model.columns[1] == "IoU of cancer"
+    box = cases.list.metric_box
+    box.setCurrentIndex(box.findText("wrong voxels"))
+    assert "worst wrong voxels of cancer first" in cases.list.title.whole
+    click(cases.list.table, 1, 0)
+    until(lambda: panel.mistakes.cell == (None, 2) and bool(panel.mistakes.regions))
+    assert app.viewer.dims.current_step[0] == 3
+    click(cases.means, 2, 0)
+    assert "broken" not in cases_listed(panel)
+    cases.list.back.click()
+    assert cases_listed(panel)[-1] == "broken"
+
+
+def panel_acts(app: App, key: str) -> None:
+    """Press a key as the canvas does."""
+    from napari.utils.key_bindings import coerce_keybinding
+
+    app.viewer.keymap[coerce_keybinding(key)](app.viewer)
+
+
+def test_two_folders_are_counted_and_can_be_stopped(
+    app: App, until: Callable[..., None], folders: tuple[Path, Path], written: Evaluation
+) -> None:
+    panel = app.show("inspector")
+    panel.scope.setCurrentIndex(1)
+    cases = panel.cases
+    cases.menu.folders_chosen.emit(*folders)
+    assert cases.counting.isVisibleTo(panel)
+    QTest.mouseClick(cases.counting.cancel, Qt.MouseButton.LeftButton)
+    assert not cases.counting.isVisibleTo(panel)
+    assert app.state.message == "Stopped counting"
+    cases.menu.folders_chosen.emit(*folders)
+    until(lambda: cases.evaluation is not None and not cases.counting.isVisibleTo(panel))
+    assert cases.confusion.model.rows == written.pooled_table.tolist()
+    assert "p: 3 cases, 1 not compared" in cases.title.whole
+    click(cases.list.table, 0, 0)
+    until(lambda: app.state.comparison is not None)
+
+
+def test_files_that_are_not_here_are_pointed_to(
+    opened: InspectorPanel, app: App, until: Callable[..., None], tmp_path: Path
+) -> None:
+    cases = opened.cases
+    (tmp_path / "r").rename(tmp_path / "elsewhere")
+    click(cases.list.table, 0, 0)
+    until(lambda: cases.missing.isVisibleTo(opened))
+    sentence = cases.missing.sentence.text().replace("\u200b", "")
+    assert "bad.nii.gz" in sentence
+    assert "point to the folder with the references" in sentence
+    cases.opening.point_to(references=tmp_path / "elsewhere")
+    until(lambda: app.state.comparison is not None)
+    assert not cases.missing.isVisibleTo(opened)
+    assert app.state.reference_layer == "bad reference"
+
+
+def test_a_second_evaluation_orders_by_loss_and_opens_both_predictions(
+    opened: InspectorPanel,
+    app: App,
+    until: Callable[..., None],
+    folders: tuple[Path, Path],
+    tmp_path: Path,
+) -> None:
+    panel, cases = opened, opened.cases
+    second = tmp_path / "q"
+    second.mkdir()
+    for name, source in (("good", "p/bad"), ("bad", "r/bad"), ("made-up", "p/made-up")):
+        (second / f"{name}.nii.gz").write_bytes((tmp_path / f"{source}.nii.gz").read_bytes())
+    evaluate_folders(folders[0], second).write(tmp_path / "e2")
+    cases.menu.second_chosen.emit(tmp_path / "e2")
+    until(lambda: cases.second is not None and cases.list.model.columns[1].startswith("change"))
+    assert cases_listed(panel) == ["good", "made-up", "bad"]
+    assert cases.list.model.text(0, 1).startswith("−")
+    assert cases.plot.points.change
+    assert cases.title.whole.endswith("vs  e2")
+    assert "--against" in panel.command()
+    click(cases.list.table, 0, 0)
+    until(lambda: app.state.difference is not None)
+    assert app.state.prediction_layer == "good prediction"
+    assert app.state.difference.second_layer == "good second prediction"
+    assert app.state.difference.table[:, 1:].tolist() == [[0, 1, 0], [0, 0, 0], [0, 4, 0]]
+    assert not app.viewer.layers["good second prediction"].visible
+
+    # other predictions without an evaluation are counted
+    cases.menu.second_dropped.emit()
+    assert cases.list.model.columns[1] == "mean IoU"
+    cases.menu.second_folder_chosen.emit(second)
+    until(lambda: cases.second is not None and not cases.counting.isVisibleTo(panel))
+    assert cases_listed(panel) == ["good", "made-up", "bad"]
+    # and go with the evaluation that they were compared with
+    cases.open(tmp_path / "e")
+    until(lambda: cases.second is None)
+
+
+def test_published_results_are_sorted_drawn_and_both_means_stated(
+    app: App, until: Callable[..., None], shared: Path
+) -> None:
+    app.viewer.show()
+    app.viewer.window._qt_window.resize(1366, 768)
+    panel = app.show("inspector")
+    panel.scope.setCurrentIndex(1)
+    cases = panel.cases
+    cases.open(shared / "data" / "plans" / "ConvolutionalEncoder" / "Dataset003_Liver")
+    until(lambda: len(cases_listed(panel)) == 131)
+    box = cases.list.class_box
+    box.setCurrentIndex(box.findText("cancer"))
+    until(lambda: cases.plot.ready)
+    words = cases.plot.legend.text()
+    assert "mean 0.5247 (126 cases)" in words
+    assert "without empty references <b>0.5603</b> (118 cases)" in words
+    assert "5 without it in either map" in words
+    assert len(cases.plot._dots.data) == 126
+    assert cases.plot.points.figures[0] == 0.0
+    assert sum(cases.plot.points.empty) == 8
+    # a point leads to its case; its files are not here, and that is said with a way out
+    cases.plot.case_asked.emit(cases.plot.points.cases[0])
+    until(lambda: cases.missing.isVisibleTo(panel))
+    assert "no such file" in cases.missing.sentence.text()
+    assert cases.missing.references.isVisibleTo(panel)

@@ -101,3 +101,13 @@ def test_pairs_take_no_class_colour_up_to_48_classes() -> None:
 
 def test_layers_show_no_background() -> None:
     assert colours.layer_colours([0, 1])[0] == (0, 0, 0, 0)
+
+
+def test_states_of_a_second_prediction_look_different_to_all_eyes() -> None:
+    from napari_unet_mic.gui.difference_view import STATE_COLOURS
+
+    apart = least_apart(list(STATE_COLOURS.values()))
+    assert apart.pop("normal") > 30
+    assert min(apart.values()) > 20
+    with_classes = [*STATE_COLOURS.values(), *(colours.class_colour(value) for value in (1, 2, 3))]
+    assert min(least_apart(with_classes).values()) > 8

@@ -10,11 +10,11 @@ import pytest
 from napari_unet_mic.data.volume import read_labels
 from napari_unet_mic.evaluation import surface
 from napari_unet_mic.evaluation.surface import surface_scores
-from napari_unet_mic.gui import confidence, later_figures, layers
-from napari_unet_mic.gui import inspector_tables as contents
+from napari_unet_mic.gui import confidence, inspector_tables, later_figures, layers, region_table
 from napari_unet_mic.gui.app import App
 from napari_unet_mic.gui.comparer import Comparer
 from napari_unet_mic.gui.later_figures import LaterFigures
+from napari_unet_mic.gui.lit_voxels import LitCell
 from napari_unet_mic.gui.tables import TableModel
 
 SPACING = (3.0, 1.0, 1.5)
@@ -60,8 +60,8 @@ def asked(figures: LaterFigures, until: Until, *cell: int | None) -> tuple[Any, 
 def test_the_table_shows_what_the_core_measures(app: App, figures: LaterFigures) -> None:
     scores = surface_scores(*maps(), range(5), SPACING, tolerance_mm=1.0)
     assert app.state.surfaces.scores == scores
-    model = contents.class_model()
-    contents.show_classes(model, app.state.comparison, app.state.surfaces)
+    model = inspector_tables.class_model()
+    inspector_tables.show_classes(model, app.state.comparison, app.state.surfaces)
     at = [model.columns.index(name) for name in ("class", "HD95 mm", "NSD 1 mm", "note")]
     shown = [[model.text(row, column) for column in at] for row in range(5)]
     assert shown == [
@@ -76,11 +76,11 @@ def test_the_table_shows_what_the_core_measures(app: App, figures: LaterFigures)
 def test_an_old_number_is_never_shown_as_the_present_one(
     app: App, figures: LaterFigures, until: Until
 ) -> None:
-    model: TableModel = contents.class_model()
+    model: TableModel = inspector_tables.class_model()
     seen: list[list[str]] = []
 
     def show(*_: Any) -> None:
-        contents.show_classes(model, app.state.comparison, app.state.surfaces)
+        inspector_tables.show_classes(model, app.state.comparison, app.state.surfaces)
         seen.append([model.text(row, model.columns.index("HD95 mm")) for row in range(5)])
 
     app.state.events.comparison.connect(show)
@@ -233,8 +233,8 @@ def test_confidence_comes_from_the_probabilities_beside_the_label(
     until(known)
     missed = asked(figures, until, 2, 1)[0]
     assert missed.confidence == pytest.approx(shares[2][reference == 2].mean(), abs=1e-3)
-    model = contents.region_model()
-    contents.show_regions(model, (missed,), app.state.comparison)
+    model = region_table.region_model()
+    region_table.show_regions(model, (missed,), LitCell(app, comparer, figures, (2, 1)), 0.005)
     assert model.columns[-1] == "confidence"
     assert model.text(0, 5) == f"{missed.confidence:.2f}"
     # correcting a voxel needs no second reading
@@ -250,8 +250,9 @@ def test_confidence_comes_from_the_probabilities_beside_the_label(
 def test_without_probabilities_there_is_no_column(
     app: App, figures: LaterFigures, until: Until
 ) -> None:
-    model = contents.region_model()
-    contents.show_regions(model, asked(figures, until, None, None), app.state.comparison)
+    model = region_table.region_model()
+    lit = LitCell(app, figures._comparer, figures, (None, None))
+    region_table.show_regions(model, asked(figures, until, None, None), lit, 0.005)
     assert model.columns == ["#", "kind", "ml", "voxels", "slice"]
     assert model.tooltip_of is not None
     assert model.tooltip_of(0, 0).startswith("cancer taken for liver.")
