@@ -38,6 +38,7 @@ class ConfusionView(QWidget):
         self._views = tuple(views)
         self._confusion: Confusion | None = None
         self._extra: dict[str, TableModel | None] = {}
+        self._headings: dict[str, str] = {}
         self._sentence = ""
         self.model = TableModel()
         self.grid = TableView(self.model, sortable=False, by_row=False)
@@ -107,10 +108,13 @@ class ConfusionView(QWidget):
             return further
         return self.list_model if self.as_list else self.model
 
-    def add_page(self, title: str, page: QWidget, model: TableModel | None = None) -> None:
-        """Offer a further page after the list, and show it."""
+    def add_page(
+        self, title: str, page: QWidget, model: TableModel | None = None, heading: str = ""
+    ) -> None:
+        """Offer a further page after the list, and show it; `heading` stands above it."""
         if title not in self._extra:
             self._extra[title] = model
+            self._headings[title] = heading
             self._pages.addWidget(page)
             self.view_box.addItem(title, page)
         self.view_box.setCurrentText(title)
@@ -146,6 +150,7 @@ class ConfusionView(QWidget):
 
     def _show_page(self) -> None:
         """Show a further page, the table, or why there is none."""
+        self.title.set_whole(self._headings.get(self.extra, TITLE))
         if self.extra:
             self._pages.setCurrentWidget(self.view_box.currentData())
         else:

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from napari_unet_mic.gui.state import Difference
 
 SHOWN = (FIXED, BROKEN, STILL_WRONG)
-NET = "fixed − broken"
+NET = "net"
 EXPLAINED = {
     FIXED: "the first prediction is wrong here, the second is right",
     BROKEN: "the first prediction is right here, the second is wrong",
     STILL_WRONG: "both predictions are wrong here",
 }
 STATE_COLOURS: dict[int, RGBA] = {
-    FIXED: (0.1, 0.5, 1.0, 1.0),
+    FIXED: (0.12, 0.2, 1.0, 1.0),
     BROKEN: (0.92, 0.0, 0.15, 1.0),
     STILL_WRONG: (1.0, 0.96, 0.65, 1.0),
 }
@@ -50,7 +50,7 @@ class DifferenceView(QWidget):
         super().__init__()
         self._difference: Difference | None = None
         self.model = TableModel()
-        self.table = TableView(self.model, sortable=False, by_row=False)
+        self.table = TableView(self.model, sortable=False, by_row=False, wrapped=True)
         self.table.cell_clicked.connect(self._on_cell_clicked)
         self.table.row_header_clicked.connect(lambda row: self._emit(row, None))
         self.table.column_header_clicked.connect(self._on_heading_clicked)
@@ -72,7 +72,7 @@ class DifferenceView(QWidget):
             STATES[state]: f"{STATES[state].capitalize()}: {EXPLAINED[state]}. Click to see all"
             for state in SHOWN
         }
-        model.tooltips[NET] = "Voxels won by the second prediction. Click for all that changed"
+        model.tooltips[NET] = "Voxels fixed less voxels broken. Click for all that changed"
         model.row_headers, model.row_icons = (
             list(names),
             [swatch(class_colour(value)) for value in values],

@@ -136,7 +136,7 @@ class InspectorPanel(QWidget):
             [
                 Part("Tables", classes, self.class_view),
                 Part("Tables", confusion, self.confusion.grid),
-                Part("Mistakes", self.mistakes, self.mistakes.table, least=400),
+                Part("Mistakes", self.mistakes, self.mistakes.table, least=430),
                 Part("Lesions", self.lesions, self.lesions.table, least=400),
             ]
         )
@@ -303,7 +303,7 @@ class InspectorPanel(QWidget):
         self.difference.show_difference(difference)
         if difference is not None and not self._has_vs:
             self._has_vs = True
-            self.confusion.add_page(VS, self.difference, self.difference.model)
+            self.confusion.add_page(VS, self.difference, self.difference.model, "True ↓")
 
     def _on_case_opened(self, opened: Opened) -> None:
         """Compare the case that was clicked in the list, and go to the cell it was listed for."""

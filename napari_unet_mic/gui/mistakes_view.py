@@ -230,6 +230,8 @@ class MistakesView(QWidget):
         if self.lit is None or comparison is None:
             return
         self._statuses = self._known_statuses()
+        n_done = len(self._statuses)
+        self.hide_done.setText(f"hide {n_done} done" if n_done else "hide done")
         self.regions = tuple(one for one in self._found.regions if self._wanted(one))
         statuses = [self._statuses.get(one.rank) for one in self.regions]
         contents.show_regions(self.model, self.regions, self.lit, comparison.voxel_ml, statuses)
@@ -269,8 +271,6 @@ class MistakesView(QWidget):
         if found.n_regions > len(found.regions) and not self.inside.isChecked():
             n, n_voxels = len(self.regions), sum(region.voxels for region in self.regions)
         short = f"{lit.name}: {n} region{'s' * (n != 1)}"
-        if self._statuses:
-            short += f", {len(self._statuses)} done"
         if self._figures.leading:
             short += f" at step {', '.join(map(str, self._figures.leading))}"
         details = f", {inspector_tables.millilitres(n_voxels * voxel_ml)} ml"

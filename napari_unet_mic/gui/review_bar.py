@@ -33,7 +33,7 @@ NOWHERE = "Go to a region of the table first: N walks through them"
 BUTTONS: tuple[tuple[str, str, str, str], ...] = (
     (
         "fixed",
-        "mark fixed",
+        "fixed",
         "F",
         "This region is done: what was to be corrected has been corrected. Again: open",
     ),
@@ -45,7 +45,7 @@ BUTTONS: tuple[tuple[str, str, str, str], ...] = (
     ),
     (
         "accepted",
-        "accept prediction",
+        "accept",
         "A",
         "Write the prediction's classes of this region into the reference layer (one step to "
         "undo, also with Ctrl+Z on that layer); its file stays as it is until you save",
@@ -78,7 +78,7 @@ class ReviewBar(QWidget):
             act = self.accept if status == "accepted" else self._marker(status)
             line.addWidget(self._button(status, text, f"{words} (Shift+{key})", key, act))
         line.addWidget(
-            self._button("undo", "undo", "Take the last decision back (Shift+U)", "U", self.undo)
+            self._button("undo", "↶", "Take the last decision back (Shift+U)", "U", self.undo)
         )
         self.buttons["undo"].setEnabled(False)
         keeper.changed.connect(self._on_changed)
