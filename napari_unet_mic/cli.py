@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_unet_mic.data.integrity import Check
+    from napari_unet_mic.evaluation.lesion import LesionQuestion
     from napari_unet_mic.planning.plan import Plan
 
 
@@ -291,11 +292,11 @@ def evaluate(options: argparse.Namespace) -> int:
         say(f"unet-mic: {case.name} was left out: {case.sentence}")
     complete = not found.failed
     if options.against:
-        complete &= _evaluate_against(options)
+        complete &= _evaluate_against(options, lesions)
     return 0 if complete else 1
 
 
-def _evaluate_against(options: argparse.Namespace) -> bool:
+def _evaluate_against(options: argparse.Namespace, lesions: LesionQuestion) -> bool:
     """Compare with a second prediction; return whether every case could be compared."""
     from napari_unet_mic.evaluation.difference_cases import DIFFERENCE, compare_folders
     from napari_unet_mic.reporting.difference_text import difference_text
@@ -305,6 +306,7 @@ def _evaluate_against(options: argparse.Namespace) -> bool:
         options.prediction,
         options.against,
         options.dataset_json,
+        lesions=lesions,
         progress=progress_bar("against"),
     )
     found.write(options.output)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_unet_mic.data.files import write_whole
@@ -26,6 +26,9 @@ from napari_unet_mic.evaluation.difference import (
     STILL_WRONG,
     difference_table,
 )
+from napari_unet_mic.evaluation.lesion import LesionQuestion
+from napari_unet_mic.evaluation.lesion_classes import settled
+from napari_unet_mic.evaluation.lesion_difference import LesionChange, lesion_changes
 from napari_unet_mic.evaluation.pairing import CasePair, find_dataset_json, pair_files
 from napari_unet_mic.evaluation.results import CaseResult, FailedCase, pool
 from napari_unet_mic.evaluation.summary import compare, in_threads
@@ -86,6 +89,14 @@ class Differences:
     classes: Mapping[int, str]
     notes: tuple[str, ...] = ()
     failed: tuple[FailedCase, ...] = ()
+    lesions: LesionQuestion | None = None
+
+    @property
+    def lesion_changes(self) -> tuple[LesionChange, ...]:
+        """What became of every reference lesion; none where nobody looked for them."""
+        if self.lesions is None:
+            return ()
+        return lesion_changes(((case.first, case.second) for case in self.cases), self.lesions)
 
     @property
     def values(self) -> tuple[int, ...]:
@@ -134,10 +145,11 @@ def compare_two(
     *,
     ignore: int | None = None,
     name: str = "case",
+    lesions: LesionQuestion | None = None,
 ) -> CaseDifference:
     """Compare two predictions of one case in memory; parameters and errors as `compare`."""
-    before = compare(reference, first, classes, ignore=ignore, name=name)
-    after = compare(reference, second, classes, ignore=ignore, name=name)
+    before = compare(reference, first, classes, ignore=ignore, name=name, lesions=lesions)
+    after = compare(reference, second, classes, ignore=ignore, name=name, lesions=lesions)
     values = sorted({*before.values, *after.values})
     files = [str(volume.file or "label") for volume in (reference, first, second)]
     table = difference_table(
@@ -157,11 +169,14 @@ def compare_folders(
     second: str | Path,
     dataset_json: str | Path | None = None,
     *,
+    lesions: LesionQuestion | None = None,
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Differences:
     """Compare every case that has a reference and both predictions.
+
+    With `lesions` those that the second prediction gained and lost are looked for, too.
 
     Raises
     ------
@@ -179,10 +194,20 @@ def compare_folders(
         facts = read_declared(Path(declared))
         classes, ignore = facts.classes, facts.ignore_value
 
+    if lesions is not None:
+        question = replace(lesions, probabilities=None)  # of one of the two predictions only
+        lesions = settled(question, [trio.reference for trio in trios], classes, ignore)
+
     def one(trio: Trio) -> CaseDifference:
         volumes = [read_labels(file) for file in (trio.reference, trio.first, trio.second)]
         return compare_two(
-            volumes[0], volumes[1], volumes[2], classes, ignore=ignore, name=trio.name
+            volumes[0],
+            volumes[1],
+            volumes[2],
+            classes,
+            ignore=ignore,
+            name=trio.name,
+            lesions=lesions,
         )
 
     answers = in_threads(one, trios, workers, True, progress, should_stop)
@@ -198,7 +223,7 @@ def compare_folders(
         values = sorted({0}.union(*(case.values for case in found)))
         classes = {value: f"class {value}" if value else "background" for value in values}
     failed = tuple(FailedCase(name, str(error)) for name, error in errors)
-    return Differences(found, dict(classes), notes, failed)
+    return Differences(found, dict(classes), notes, failed, lesions)
 
 
 def find_trios(references: Path, first: Path, second: Path) -> tuple[list[Trio], tuple[str, ...]]:

@@ -206,9 +206,24 @@ class CasesView(QWidget):
         title = f"{self.gathered.place.name}: {n} case{'s' * (n != 1)}"
         title += f", {lost} not compared" if lost else ""
         title += f"  vs  {self.second.place.name}" if self.second is not None else ""
-        self.title.set_whole(title)
+        self.title.set_whole(title + self._lesions_changed())
         sentences = [*found.notes, *(f"{one.name}: {one.sentence}" for one in found.failed)]
         self.title.setToolTip("\n".join([str(self.gathered.place), *sentences[:20]]))
+
+    def _lesions_changed(self) -> str:
+        """Say how many lesions the second evaluation gained and lost, where both list them."""
+        from napari_unet_mic.evaluation.case_order import partners_of
+        from napari_unet_mic.evaluation.lesion_difference import counts, lesion_changes
+
+        found = self.evaluation
+        if found is None or self.second is None or found.lesions is None:
+            return ""
+        partners = partners_of(found, self.second.evaluation)
+        pairs = [(case, partners[case.name]) for case in found.cases if case.name in partners]
+        changes = lesion_changes(pairs, found.lesions)
+        numbers = counts(changes)
+        gained, lost = numbers["gained"], numbers["lost"]
+        return f": lesions {gained} gained, {lost} lost" if changes else ""
 
     # ---- a number, and the cases behind it -------------------------------------------
     def _on_mean_clicked(self, row: int, column: int) -> None:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from napari_unet_mic.evaluation.difference import BROKEN, FIXED, STILL_WRONG
 from napari_unet_mic.evaluation.difference_cases import CaseDifference, Differences
+from napari_unet_mic.evaluation.lesion import MATCHES
+from napari_unet_mic.evaluation.lesion_difference import CHANGES, counts
 from napari_unet_mic.reporting.tables import TextTable
 
 SHOWN = (FIXED, BROKEN, STILL_WRONG)
+MOST_LESIONS = 30
 COUNTS = ("fixed", "broken", "still wrong", "fixed less broken")
 EXPLAINED = (
     "voxels by true class; fixed: wrong before, right now; broken: right before, wrong now; "
@@ -26,6 +29,12 @@ def difference_text(differences: Differences) -> str:
     parts[0] += class_differences(differences).text()
     if n > 1:
         parts.append("Cases, worst loss first\n" + case_differences(differences).text())
+    changes = differences.lesion_changes
+    if changes:
+        parts.append(_lesions_title(differences) + lesion_counts(differences).text())
+        changed = lesion_list(differences)
+        if changed.rows:
+            parts.append("Lesions gained and lost, the largest first\n" + changed.text())
     notes = [f"note: {note}\n" for note in differences.notes]
     notes += [f"left out: {case.name}: {case.sentence}\n" for case in differences.failed]
     return "\n".join(parts) + "".join(notes)
@@ -53,6 +62,41 @@ def case_differences(differences: Differences) -> TextTable:
         counts = [str(_all(case, state)) for state in SHOWN]
         rows.append((case.name, *ious, gain, *counts, _signed(case.net)))
     return TextTable(headings, tuple(rows))
+
+
+def _lesions_title(differences: Differences) -> str:
+    assert differences.lesions is not None
+    question = differences.lesions
+    size = f", at least {question.smallest.words}" if question.smallest.words else ""
+    return f"Lesions of the references, found by {MATCHES[question.match]}{size}\n"
+
+
+def lesion_counts(differences: Differences) -> TextTable:
+    """Write one row a class: how many lesions were gained, lost, are still missed or found."""
+    changes = differences.lesion_changes
+    rows = []
+    for value in sorted({one.lesion.value for one in changes}):
+        numbers = counts(one for one in changes if one.lesion.value == value)
+        name = differences.classes.get(value, f"class {value}")
+        rows.append((name, *(str(numbers[change]) for change in CHANGES)))
+    return TextTable(("Class", *CHANGES), tuple(rows))
+
+
+def lesion_list(differences: Differences, most: int = MOST_LESIONS) -> TextTable:
+    """Write the lesions that were gained or lost, the largest first."""
+    changed = [one for one in differences.lesion_changes if one.change in ("gained", "lost")]
+    rows = tuple(
+        (
+            one.case,
+            differences.classes.get(one.lesion.value, f"class {one.lesion.value}"),
+            one.change,
+            f"{one.lesion.ml:.3f}",
+            f"{one.iou_before:.4f}",
+            f"{one.iou_now:.4f}",
+        )
+        for one in changed[:most]
+    )
+    return TextTable(("Case", "Class", "Change", "ml", "IoU before", "IoU now"), rows)
 
 
 def _all(case: CaseDifference, state: int) -> int:

@@ -13,6 +13,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QPushButton
 
 from napari_unet_mic.data.volume import Volume, write_labels
+from napari_unet_mic.evaluation.lesion import LesionQuestion
 from napari_unet_mic.evaluation.result_files import ABOUT, CASES, CONFUSION
 from napari_unet_mic.evaluation.results import Evaluation
 from napari_unet_mic.evaluation.summary import evaluate_folders
@@ -269,6 +270,7 @@ def test_two_folders_are_counted_and_can_be_stopped(
     until(lambda: cases.evaluation is not None and not cases.counting.isVisibleTo(panel))
     assert cases.confusion.model.rows == written.pooled_table.tolist()
     assert "p: 3 cases, 1 not compared" in cases.title.whole
+    until(lambda: bool(cases_listed(panel)))
     click(cases.list.table, 0, 0)
     until(lambda: app.state.comparison is not None)
 
@@ -301,13 +303,17 @@ def test_a_second_evaluation_orders_by_loss_and_opens_both_predictions(
     second.mkdir()
     for name, source in (("good", "p/bad"), ("bad", "r/bad"), ("made-up", "p/made-up")):
         (second / f"{name}.nii.gz").write_bytes((tmp_path / f"{source}.nii.gz").read_bytes())
-    evaluate_folders(folders[0], second).write(tmp_path / "e2")
+    asked = LesionQuestion((2,))
+    evaluate_folders(folders[0], second, lesions=asked).write(tmp_path / "e2")
+    evaluate_folders(*folders, lesions=asked).write(tmp_path / "e")
+    cases.open(tmp_path / "e")
+    until(lambda: cases.evaluation.lesions is not None)
     cases.menu.second_chosen.emit(tmp_path / "e2")
     until(lambda: cases.second is not None and cases.list.model.columns[1].startswith("change"))
     assert cases_listed(panel) == ["good", "made-up", "bad"]
     assert cases.list.model.text(0, 1).startswith("−")
     assert cases.plot.points.change
-    assert cases.title.whole.endswith("vs  e2")
+    assert cases.title.whole.endswith("vs  e2: lesions 1 gained, 1 lost")
     assert "--against" in panel.command()
     click(cases.list.table, 0, 0)
     until(lambda: app.state.difference is not None)
