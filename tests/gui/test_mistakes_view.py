@@ -34,7 +34,7 @@ def panel(app: App, until: Until) -> InspectorPanel:
 def chosen(panel: InspectorPanel, until: Until, *cell: int | None) -> MistakesView:
     view = panel.mistakes
     view.select(*cell)
-    until(lambda: not view._go)
+    until(lambda: not view._go and layers.errors_layer(panel._app.viewer) is not None)
     return view
 
 
