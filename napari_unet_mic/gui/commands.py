@@ -104,6 +104,7 @@ def evaluate_command(
     tolerance_mm: float | None = None,
     lesion_classes: Sequence[int] = (),
     match: str = "any",
+    smallest_ml: float = 0.0,
     against: str | Path | None = None,
 ) -> str:
     """Return the ``unet-mic evaluate`` line that compares two files or folders.
@@ -118,6 +119,7 @@ def evaluate_command(
     words += ["--tolerance-mm", f"{tolerance_mm:g}"] if tolerance_mm is not None else []
     words += ["--lesion-classes", *map(str, lesion_classes)] if lesion_classes else []
     words += ["--match", match] if match != "any" else []
+    words += ["--smallest-lesion", f"{smallest_ml:g}ml"] if smallest_ml else []
     words += ["--against", str(against)] if against is not None else []
     return joined([*words, "-o", out])
 

@@ -386,5 +386,6 @@ class InspectorPanel(QWidget):
             tolerance_mm=self.figures.tolerance_mm,
             lesion_classes=self.lesions.found.classes if self.lesions.found else (),
             match=self.lesions.criterion,
+            smallest_ml=self.lesions.smallest.ml,
             against=against,
         )

@@ -10,10 +10,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
+from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet_mic.errors import Cancelled
-from napari_unet_mic.evaluation.lesion import MATCHES, Judged, Lesion, Match, judged, moved
+from napari_unet_mic.evaluation.lesion import (
+    MATCHES,
+    Judged,
+    Lesion,
+    Match,
+    Smallest,
+    judged,
+    moved,
+)
 from napari_unet_mic.gui import layers, lesions_work
 from napari_unet_mic.gui.colours import class_colour
 from napari_unet_mic.gui.comparer import Comparer
@@ -30,6 +39,7 @@ if TYPE_CHECKING:
 
 NOTHING = "Lesions"
 ORDER = {"missed": 0, "spurious": 1, "found": 2}
+SMALLEST_ML = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
 SHOWN_AS = {"missed": "○ missed", "spurious": "△ spurious", "found": "● found"}
 
 
@@ -80,6 +90,7 @@ class LesionsView(QWidget):
         self.found: FoundHere | None = None
         self.shown: list[Judged] = []
         self._chosen: tuple[int, ...] | None = None  # None: the rule chooses
+        self.smallest = Smallest()
         self._layers: tuple[Any, Any] | None = None
         self._generation = 0
         self._ticket: Any = None
@@ -98,11 +109,12 @@ class LesionsView(QWidget):
         self.classes = explained(
             QPushButton("classes"),
             "Which classes are lesions. At first: classes named like lesions, else those that come "
-            "in many sizes, else the smallest",
-            "unet-mic evaluate --lesion-classes",
+            "in many sizes, else the smallest. And the smallest lesion that counts",
+            "unet-mic evaluate --lesion-classes, --smallest-lesion",
         )
         self._menu = QMenu(self.classes)
-        self._menu.triggered.connect(self._on_class_toggled)
+        self._menu.triggered.connect(self._on_chosen)
+        self._sizes = self._menu.addMenu("Smallest lesion")
         self.classes.setMenu(self._menu)
         self.model = lesion_model()
         self.model.swatch_of = self._swatch
@@ -194,10 +206,27 @@ class LesionsView(QWidget):
                 action.setCheckable(True)
                 action.setChecked(value in self.found.classes)
                 action.setData(value)
+        self._menu.addSeparator()
+        self._sizes = self._menu.addMenu("Smallest lesion")
+        for ml in SMALLEST_ML:
+            action = self._sizes.addAction(f"{ml:g} ml" if ml else "all, however small")
+            action.setCheckable(True)
+            action.setChecked(ml == self.smallest.ml)
+            action.setData(ml)
 
-    def _on_class_toggled(self, _: Any) -> None:
-        actions = [action for action in self._menu.actions() if action.isChecked()]
-        self.choose_classes(tuple(int(action.data()) for action in actions))
+    def _on_chosen(self, action: QAction) -> None:
+        if action in self._sizes.actions():
+            self.choose_smallest(float(action.data()))
+            return
+        checked = [one for one in self._menu.actions() if one.isChecked()]
+        self.choose_classes(tuple(int(one.data()) for one in checked))
+
+    def choose_smallest(self, ml: float) -> None:
+        """Count lesions from this volume on; smaller ones still belong to the unions of IoU."""
+        self.smallest = Smallest(ml)
+        for one in self._sizes.actions():
+            one.setChecked(one.data() == ml)
+        self._list()
 
     def choose_classes(self, values: tuple[int, ...]) -> None:
         """Count the lesions of these classes."""
@@ -218,12 +247,13 @@ class LesionsView(QWidget):
         from napari_unet_mic.evaluation.lesion_figures import LesionFigures
 
         lesions = self.found.lesions
-        every = judged(lesions, self.criterion)
+        every = judged(lesions, self.criterion, self.smallest)
         states = [one.state for one in every if one.lesion.source == "reference"]
         n_spurious = sum(one.state == "spurious" for one in every)
         counts = states.count("found"), states.count("missed"), n_spurious
         self.title.set_whole(LesionFigures(0, self.criterion, 1, *counts).words)
-        self.title.setToolTip(f"{self.title.whole} ({', '.join(self._names())})")
+        least = f", from {self.smallest.ml:g} ml on" if self.smallest.ml else ""
+        self.title.setToolTip(f"{self.title.whole} ({', '.join(self._names())}{least})")
         shown = [one for one in every if one.lesion.source == "reference" or one.state != "found"]
         self.shown = sorted(shown, key=lambda one: (ORDER[one.state], -one.lesion.ml))
         notes = any(one.split or one.merged for one in self.shown)

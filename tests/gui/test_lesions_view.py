@@ -84,6 +84,22 @@ def test_other_classes_are_the_persons_choice(panel: InspectorPanel, until: Unti
     assert view.title.whole == "1 found · 1 missed · 1 spurious"
 
 
+def test_the_smallest_lesion_that_counts_is_the_persons_choice(panel: InspectorPanel) -> None:
+    view = panel.lesions
+    sizes = {action.text(): action for action in view._sizes.actions()}
+    assert sizes["all, however small"].isChecked()
+    assert view.title.whole == "0 found · 1 missed · 1 spurious"
+
+    sizes["0.1 ml"].trigger()
+
+    assert view.title.whole == "0 found · 0 missed · 0 spurious"
+    assert view.found.classes == (2,)
+    assert "from 0.1 ml on" in view.title.toolTip()
+    assert "--smallest-lesion 0.1ml" in panel.command()
+    sizes["all, however small"].trigger()
+    assert view.title.whole == "0 found · 1 missed · 1 spurious"
+
+
 def test_the_network_s_confidence_where_it_was_kept(
     app: App, until: Until, pair_of_labels: tuple[Volume, Volume], tmp_path: Any
 ) -> None:
