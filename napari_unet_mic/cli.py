@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_unet_mic.errors import BadInput, NotYet, UNetMicError
-from napari_unet_mic.options import build_parser, run_settings
+from napari_unet_mic.options import build_parser
 from napari_unet_mic.reporting.progress import progress_bar, progress_line, stage_bars
+from napari_unet_mic.train_options import run_settings
 
 if TYPE_CHECKING:
     import argparse

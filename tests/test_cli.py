@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from napari_unet_mic.cli import COMMANDS, main
-from napari_unet_mic.options import build_parser, run_settings
+from napari_unet_mic.options import build_parser
+from napari_unet_mic.train_options import run_settings
 from napari_unet_mic.training.settings import RunSettings
 
 PROMISED = [

@@ -8,7 +8,8 @@ from napari_unet_mic.gui.commands import (
     train_command,
     train_words,
 )
-from napari_unet_mic.options import build_parser, run_settings
+from napari_unet_mic.options import build_parser
+from napari_unet_mic.train_options import run_settings
 from napari_unet_mic.training.run import RunSettings
 
 
