@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from napari_unet_mic.gui.state import Difference
 
 SHOWN = (FIXED, BROKEN, STILL_WRONG)
-NET = "net"
 EXPLAINED = {
     FIXED: "the first prediction is wrong here, the second is right",
     BROKEN: "the first prediction is right here, the second is wrong",
@@ -50,7 +49,7 @@ class DifferenceView(QWidget):
         super().__init__()
         self._difference: Difference | None = None
         self.model = TableModel()
-        self.table = TableView(self.model, sortable=False, by_row=False, wrapped=True)
+        self.table = TableView(self.model, sortable=False, by_row=False)
         self.table.cell_clicked.connect(self._on_cell_clicked)
         self.table.row_header_clicked.connect(lambda row: self._emit(row, None))
         self.table.column_header_clicked.connect(self._on_heading_clicked)
@@ -66,22 +65,25 @@ class DifferenceView(QWidget):
             model.set_rows([], [])
             return
         names, values, counts = difference.class_names, difference.class_values, difference.table
-        columns = [*(STATES[state] for state in SHOWN), NET]
-        model.formats = {**dict.fromkeys(columns[:3], thousands), NET: signed}
+        columns = [STATES[state] for state in SHOWN]
+        model.formats = dict.fromkeys(columns, thousands)
         model.tooltips = {
             STATES[state]: f"{STATES[state].capitalize()}: {EXPLAINED[state]}. Click to see all"
             for state in SHOWN
         }
-        model.tooltips[NET] = "Voxels fixed less voxels broken. Click for all that changed"
         model.row_headers, model.row_icons = (
             list(names),
             [swatch(class_colour(value)) for value in values],
         )
-        model.row_tooltips = [f"True class {name}. Click for all three states" for name in names]
+        net = (counts[:, FIXED] - counts[:, BROKEN]).tolist()
+        model.row_tooltips = [
+            f"True class {name}: {signed(won)} voxels (fixed less broken). Click for all three"
+            for name, won in zip(names, net, strict=True)
+        ]
         model.header_colour_of = lambda column: STATE_COLOURS.get(column + 1)
         model.tooltip_of = self._tip
         rows = counts[:, list(SHOWN)].tolist()
-        model.set_rows(columns, [[*row, row[0] - row[1]] for row in rows])
+        model.set_rows(columns, rows)
         if rows:
             model.headerDataChanged.emit(Qt.Orientation.Vertical, 0, len(rows) - 1)
 
@@ -89,8 +91,6 @@ class DifferenceView(QWidget):
         if self._difference is None:
             return None
         name = self._difference.class_names[row]
-        if column >= len(SHOWN):
-            return f"True {name}: voxels fixed less voxels broken. Click to see the three states"
         state = SHOWN[column]
         voxels = int(self._difference.table[row, state])
         return (
@@ -99,10 +99,10 @@ class DifferenceView(QWidget):
         )
 
     def _on_cell_clicked(self, row: int, column: int) -> None:
-        self._emit(row, SHOWN[column] if column < len(SHOWN) else None)
+        self._emit(row, SHOWN[column])
 
     def _on_heading_clicked(self, column: int) -> None:
-        self.chosen.emit(None, SHOWN[column] if column < len(SHOWN) else None)
+        self.chosen.emit(None, SHOWN[column])
 
     def _emit(self, row: int, state: int | None) -> None:
         if self._difference is not None and row < len(self._difference.class_values):
