@@ -19,6 +19,7 @@ KEPT = {
     "3-predict.png": "predict.png",
     "4-annotate.png": "annotate.png",
     "5-inspector.png": "inspector.png",
+    "6-lesions.png": "lesions.png",
 }
 
 
@@ -34,7 +35,7 @@ def main() -> None:
             tour = [sys.executable, "-m", "napari_unet_mic.gui.tour", str(options.demo)]
             subprocess.run([*tour, "--screenshots", folder, "--theme", theme], check=True)
             for taken, kept in KEPT.items():
-                if theme == "light" and kept != "inspector.png":
+                if theme == "light" and kept not in ("inspector.png", "lesions.png"):
                     continue
                 image = options.images / kept.replace(".png", f"{suffix}.png")
                 image.write_bytes((Path(folder) / taken).read_bytes())

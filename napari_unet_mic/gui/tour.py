@@ -19,6 +19,7 @@ from napari_unet_mic.data.workspace import Workspace
 from napari_unet_mic.errors import UNetMicError
 from napari_unet_mic.gui import layers
 from napari_unet_mic.gui.app import App
+from napari_unet_mic.gui.inspector_panel import ALL_CASES
 
 SIZE = (1366, 768)
 
@@ -118,6 +119,18 @@ class Tour:
         self.app.show("dataset")
         self._select_a_cell()
         self._save(folder / "5-inspector.png")
+        self._show_all_cases()
+        self._save(folder / "6-lesions.png")
+
+    def _show_all_cases(self) -> None:
+        """Open the evaluation of the test set, and the lesions of all its cases."""
+        inspector = self.app.panel("inspector")
+        inspector.scope.setCurrentIndex(ALL_CASES)
+        cases = inspector.cases
+        cases.open(self.run / "test")
+        self.wait(lambda: cases.evaluation is not None, "the evaluation of the test set")
+        cases.parts.bring_forward("Lesions")
+        self.settle(1.5)
 
     def _save(self, file: Path) -> None:
         self.settle(0.3)

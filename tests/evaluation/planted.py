@@ -12,9 +12,9 @@ from napari_unet_mic.data.volume import Volume, write_labels
 
 SPACING = (2.0, 1.0, 1.0)
 SHAPE = (40, 130, 130)
-CENTRES_MM = [(20, 22, 22), (20, 22, 100), (20, 100, 22), (60, 22, 22), (60, 100, 100)]
+CENTRES_MM = [(20, 22, 22), (20, 22, 100), (20, 100, 22), (60, 22, 22), (54, 100, 100)]
 MADE_UP_MM = (60.0, 22.0, 104.0)
-SIZES_ML = (0.05, 0.3, 1.5, 6.0, 15.0)
+SIZES_ML = (0.05, 0.3, 1.5, 6.0, 50.0)
 
 
 @dataclass(frozen=True)

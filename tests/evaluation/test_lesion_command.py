@@ -90,7 +90,7 @@ def test_recall_says_that_the_small_ones_are_lost(liver, tmp_path):
     bins = by_size(lesions_by_case(read_evaluation(tmp_path)).values(), 2)
     recall = {one.words: one.recall("any") for one in bins}
     assert recall["below 0.1 ml"] == recall["0.1 to 0.5 ml"] == pytest.approx(1 / 3)
-    assert recall["0.5 to 2 ml"] == recall["2 to 10 ml"] == recall["10 to 50 ml"] == 1.0
+    assert recall["0.5 to 2 ml"] == recall["2 to 10 ml"] == recall["50 ml and more"] == 1.0
 
 
 def test_smallest_size_bins_and_classes_are_the_persons_choice(liver, tmp_path, capsys):

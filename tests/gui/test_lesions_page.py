@@ -1,5 +1,7 @@
 """Lesions of all cases: shown from lesions.csv without a volume, or found on demand; one click."""
 
+import importlib.util
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,9 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
+from napari_unet_mic.cli import main
 from napari_unet_mic.data.volume import Volume, write_labels
-from napari_unet_mic.evaluation.lesion import MATCHES, LesionQuestion
+from napari_unet_mic.evaluation.lesion import MATCHES, LesionQuestion, meets
 from napari_unet_mic.evaluation.lesion_figures import figures_of, lesions_by_case
 from napari_unet_mic.evaluation.results import Evaluation
 from napari_unet_mic.evaluation.summary import evaluate_folders
@@ -18,6 +21,12 @@ from napari_unet_mic.gui.app import App
 from napari_unet_mic.gui.inspector_panel import InspectorPanel
 
 Until = Callable[..., None]
+NAMES = {"background": 0, "liver": 1, "cancer": 2}
+
+_file = Path(__file__).parents[1] / "evaluation" / "planted.py"
+_spec = importlib.util.spec_from_file_location("planted", _file)
+planted = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(planted)
 
 
 @pytest.fixture
@@ -74,6 +83,28 @@ def test_from_the_file_to_the_voxel(
     page.table.cell_clicked.emit(2, 0)
     until(lambda: app.state.reference_layer == "good reference")
     until(lambda: app.viewer.dims.current_step[0] == 1)
+
+
+def test_panel_file_and_command_agree_on_planted_tumours(
+    app: App, until: Until, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = planted.write(tmp_path)
+    content = {"labels": NAMES, "channel_names": {"0": "CT"}, "file_ending": ".nii.gz"}
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    words = ["evaluate", "--reference", str(tmp_path / "r"), "--prediction", str(tmp_path / "p")]
+    assert main([*words, "--tolerance-mm", "1", "-o", str(tmp_path / "e")]) == 0
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    page = opened(app, until, tmp_path / "e").cases.lesions
+    for match in MATCHES:
+        page.match.setCurrentIndex(page.match.findData(match))
+        found = sum(meets(match, one.iou) for one in expected)
+        spurious = 1 + sum(one.kept > 0 and not meets(match, one.iou) for one in expected)
+        counts = (found, len(expected) - found, spurious)
+        assert page.title.whole == "{} found · {} missed · {} spurious".format(*counts)
+        line = [*MATCHES[match].split(), *map(str, counts)]
+        assert line in [row[: len(line)] for row in printed]
+        states = [one.state for _, one in page.shown]
+        assert states.count("missed") == len(expected) - found
 
 
 def test_without_lesions_csv_a_button_finds_them(
