@@ -21,6 +21,7 @@ from napari_unet_mic.gui.late_plots import LatePlots, new_plot, paint_theme
 COLOURS: dict[State, str] = {"found": "#009e73", "missed": "#d55e00", "spurious": "#9a9aa5"}
 SYMBOLS: dict[State, str] = {"found": "o", "missed": "o", "spurious": "t1"}
 BELOW = -0.13  # where spurious lesions lie
+NEARLY_ALL = 0.7  # recall from which its number is written inside the bar
 TIP = (
     "Every lesion of every case: its size against its IoU. Missed ones lie on the zero line, "
     "spurious ones below. The bars are the recall: how many lesions of a size were found. Click a "
@@ -64,7 +65,7 @@ class LesionScatter(LatePlots):
         left = plot.getAxis("left")
         left.setWidth(52)
         left.setTicks([[(0, "0"), (0.5, "0.5"), (1, "IoU 1"), (BELOW, "spurious")]])
-        plot.setYRange(BELOW - 0.07, 1.3, padding=0)
+        plot.setYRange(BELOW - 0.07, 1.1, padding=0)
         plot.setMouseEnabled(y=False)
         self._layout.addWidget(plot)
         self._draw()
@@ -108,8 +109,11 @@ class LesionScatter(LatePlots):
             bar = pyqtgraph.BarGraphItem(
                 x=[middle], height=[recall], width=wide, brush=fill, pen=pyqtgraph.mkPen(fill)
             )
+            below_the_top = 0.0 if recall > NEARLY_ALL else 1.0  # above it there is no room
             words = pyqtgraph.TextItem(
-                f"{one.found[self._match]}/{one.lesions}", color=self._theme[0], anchor=(0.5, 1.0)
+                f"{one.found[self._match]}/{one.lesions}",
+                color=self._theme[0],
+                anchor=(0.5, below_the_top),
             )
             words.setPos(middle, max(recall, 0.0))
             plot.addItem(bar)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QSplitter, QTabBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QBoxLayout, QSplitter, QTabBar, QWidget
 
 from napari_unet_mic.gui.forms import explained
 from napari_unet_mic.gui.tables import TableView
@@ -86,11 +86,11 @@ class Parts(QWidget):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.share)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(1)
-        layout.addWidget(self.tabs)
-        layout.addWidget(self.splitter, 1)
+        self._layout = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(1)
+        self._layout.addWidget(self.tabs)
+        self._layout.addWidget(self.splitter, 1)
         self.tabs.hide()
 
     def bring_forward(self, title: str) -> None:
@@ -138,15 +138,30 @@ class Parts(QWidget):
             return self.width() < ALL_BESIDE
         return self.height() < ALL_ABOVE
 
+    def _place_tabs(self) -> None:
+        """Put the tabs beside the one place that they are for, where height is short."""
+        at_the_side = self._crowded and self.arrangement == "beside"
+        side, top = QBoxLayout.Direction.RightToLeft, QBoxLayout.Direction.TopToBottom
+        self._layout.setDirection(side if at_the_side else top)
+        shapes = QTabBar.Shape
+        self.tabs.setShape(shapes.RoundedEast if at_the_side else shapes.RoundedNorth)
+        above_the_place = self._crowded and not at_the_side
+        self._layout.setAlignment(
+            self.tabs,
+            Qt.AlignmentFlag.AlignTop
+            if at_the_side
+            else Qt.AlignmentFlag.AlignRight
+            if above_the_place
+            else Qt.AlignmentFlag(0),
+        )
+
     def _show_parts(self) -> None:
         """Show all parts; or those of one tab; or the first ones and those of one further tab."""
         self._crowded = self._is_crowded()
         tabbed = self.arrangement == "tabs" or self._crowded
         first = self._parts[0].title
         self.tabs.setTabVisible(0, not self._crowded)
-        self.layout().setAlignment(
-            self.tabs, Qt.AlignmentFlag.AlignRight if self._crowded else Qt.AlignmentFlag(0)
-        )
+        self._place_tabs()
         if self._crowded and self.tabs.currentIndex() == 0:
             self.tabs.setCurrentIndex(1)
         self.tabs.setVisible(tabbed)

@@ -48,6 +48,24 @@ def test_side_by_side_in_tabs_and_above_each_other(parts: Parts) -> None:
     assert not parts.tabs.isVisible()
 
 
+def test_tabs_of_a_shared_place_stand_beside_it_and_cost_no_height(qtbot: QtBot) -> None:
+    titles = ("Tables", "Tables", "Mistakes", "Lesions")
+    views = [TableView(TableModel()) for _ in titles]
+    made = Parts([Part(t, v, v) for t, v in zip(titles, views, strict=True)])
+    qtbot.addWidget(made)
+    made.resize(1300, 180)
+    made.show()
+    qtbot.waitUntil(lambda: made.tabs.x() >= made.splitter.width())
+    assert made.tabs.isVisible()
+    assert made.splitter.height() == made.height()
+    assert visible(made) == [True, True, True, False]
+    made.bring_forward("Lesions")
+    assert visible(made) == [True, True, False, True]
+    made.resize(400, 500)
+    assert made.splitter.orientation() == Qt.Orientation.Vertical
+    qtbot.waitUntil(lambda: made.tabs.y() < made.splitter.y())
+
+
 @pytest.mark.parametrize(
     ("width", "wanted", "given"),
     [
