@@ -25,7 +25,8 @@ KEPT = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--demo", type=Path, default=REPOSITORY / "demo-output")
+    neutral = Path(tempfile.gettempdir()) / "demo"  # the pictures show where it is
+    parser.add_argument("--demo", type=Path, default=neutral)
     parser.add_argument("--images", type=Path, default=REPOSITORY / "docs" / "images")
     options = parser.parse_args()
     demo.walk(options.demo, report=print)

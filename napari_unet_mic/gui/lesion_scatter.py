@@ -65,7 +65,7 @@ class LesionScatter(LatePlots):
         left = plot.getAxis("left")
         left.setWidth(52)
         left.setTicks([[(0, "0"), (0.5, "0.5"), (1, "IoU 1"), (BELOW, "spurious")]])
-        plot.setYRange(BELOW - 0.07, 1.1, padding=0)
+        plot.setYRange(BELOW - 0.07, 1.2, padding=0)
         plot.setMouseEnabled(y=False)
         self._layout.addWidget(plot)
         self._draw()
