@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "gui": {
         "data",
         "planning",
+        "inference",
         "evaluation",
         "annotation",
         "reporting",
@@ -123,5 +124,7 @@ def test_room_imports_only_its_neighbours(room: str) -> None:
                         assert place in {"events", "run", "settings", "presets"}, (
                             f"{file.name}: {name}"
                         )
+                    if name.startswith("napari_unet_mic.inference"):
+                        assert name == "napari_unet_mic.inference.memory", f"{file.name}: {name}"
                     if name.startswith("napari_unet_mic.jobs."):
                         assert name.split(".")[2] in {"process", "worker"}, f"{file.name}: {name}"

@@ -66,13 +66,14 @@ class PredictPanel(QWidget):
     Signals
     -------
     predict_requested (PredictWish), cancel_requested (), model_chosen (folder Path),
-    lists_wanted () when somebody looks
+    lists_wanted () when somebody looks, wish_changed ()
     """
 
     predict_requested = Signal(object)
     cancel_requested = Signal()
     model_chosen = Signal(object)
     lists_wanted = Signal()
+    wish_changed = Signal()
 
     def __init__(self, command_button: QWidget | None = None, parent: QWidget | None = None):
         super().__init__(parent)
@@ -86,6 +87,10 @@ class PredictPanel(QWidget):
         self.bar = explained(QProgressBar(), "Tiles of the current case that are done")
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(6)
+        self.needs = QLabel()
+        self.needs.setWordWrap(True)
+        explained(self.needs, "Memory at the peak, of the case that needs most", "--memory-gb")
+        self.needs.hide()
         self.error = ErrorLine()
         self._lay_out(command_button)
         self.show_models(())
@@ -129,6 +134,8 @@ class PredictPanel(QWidget):
         )
         self.mirroring.clicked.connect(self._on_mirroring_clicked)
         guard_wheel(self.model, self.subject, self.folds, self.checkpoint, self.device)
+        for choice in (self.model, self.subject, self.folds, self.checkpoint):
+            choice.currentIndexChanged.connect(self.wish_changed)
 
     def _make_buttons(self) -> None:
         self.predict = explained(
@@ -168,6 +175,7 @@ class PredictPanel(QWidget):
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(4)
         layout.addLayout(form)
+        layout.addWidget(self.needs)
         layout.addLayout(buttons)
         layout.addWidget(self.error)
         layout.addWidget(self.progress)
@@ -230,6 +238,11 @@ class PredictPanel(QWidget):
         if total > 0:
             self.bar.setRange(0, total)
             self.bar.setValue(done)
+
+    def show_needs(self, words: str) -> None:
+        """Show what the prediction will need; "" while that is not known."""
+        self.needs.setText(words)
+        self.needs.setVisible(bool(words))
 
     def show_error(self, sentence: str) -> None:
         """Show what went wrong inside the panel; "" clears it."""

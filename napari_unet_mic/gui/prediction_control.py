@@ -18,6 +18,7 @@ from qtpy.QtCore import QTimer
 
 from napari_unet_mic.errors import Cancelled, UNetMicError
 from napari_unet_mic.gui import layers
+from napari_unet_mic.gui import prediction_needs as needs
 from napari_unet_mic.gui import prediction_work as work
 from napari_unet_mic.gui.commands import predict_command
 from napari_unet_mic.gui.controls import CommandButton
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 APPLY_MS = 150
 CANCEL_GRACE_SECONDS = 0.7
+WEIGH_MS = 150
 """After this the process is ended, so that a cancel never takes longer than a second."""
 WARM_MINUTES = 10
 
@@ -85,6 +87,8 @@ class PredictionControl:
         panel.cancel_requested.connect(self._on_cancel_requested)
         self.app.on_close.append(self.close)
         self._apply = self._timer(APPLY_MS, self._on_apply_timer)
+        self._weigh = self._timer(WEIGH_MS, self._ask_needs, once=True)
+        panel.wish_changed.connect(self._weigh.start)
         self._cool = self._timer(WARM_MINUTES * 60_000, self._end_worker, once=True)
 
     def _timer(self, interval_ms: int, act: Callable[[], None], *, once: bool = False) -> QTimer:
@@ -96,7 +100,7 @@ class PredictionControl:
 
     def close(self) -> None:
         """End the prediction process; what it has written stays."""
-        for timer in (self._apply, self._cool):
+        for timer in (self._apply, self._cool, self._weigh):
             timer.stop()
         self._end_worker()
 
@@ -104,6 +108,33 @@ class PredictionControl:
         worker, self._worker = self._worker, None
         if worker is not None:
             threading.Thread(target=worker.close, name="end-worker", daemon=True).start()
+
+    # ---- what it will need ---------------------------------------------------------------
+    def _ask_needs(self) -> None:
+        """Estimate the memory of what is chosen, in a thread: headers and plans are read."""
+        wish, dataset = self.panel.wish, self.app.state.dataset
+        if wish is None or self.app.closed:
+            self.panel.show_needs("")
+            return
+        sizes: list[needs.ImageSize] = []
+        if wish.subject.kind == "layer":
+            layer = layers.layer_named(self.app.viewer, wish.subject.names[0])
+            if isinstance(layer, Image) and layer.ndim == 3:
+                sizes = [needs.ImageSize(tuple(layer.data.shape), tuple(map(float, layer.scale)))]
+
+        def weigh() -> str:
+            own = sizes
+            if wish.subject.kind != "layer" and dataset is not None:
+                own = needs.sizes_of_cases(dataset, wish.subject.names)
+            found = needs.needs_of(wish, own)
+            return f"Needs {found}" if found is not None else ""
+
+        self.app.in_thread(
+            weigh,
+            on_done=self.panel.show_needs,
+            on_error=lambda _: self.panel.show_needs(""),  # said when the prediction starts
+            topic="prediction needs",
+        )
 
     # ---- predicting --------------------------------------------------------------------
     def _on_predict_requested(self, wish: PredictWish) -> None:

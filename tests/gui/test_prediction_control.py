@@ -93,6 +93,20 @@ def test_models_and_subjects_are_listed_when_somebody_looks(control):
     assert [control.panel.subject.itemText(0)] == ["the test set (2 cases)"]
 
 
+def test_memory_is_said_before_the_start(control, dataset, qtbot, tmp_path):
+    from napari_unet_mic.planning.fingerprint import extract
+    from napari_unet_mic.planning.rules import plan_experiment
+
+    assert control.panel.needs.isHidden()  # a model without plans: nothing is claimed
+    plan = plan_experiment(extract(dataset), dataset.nnunet_json(), dataset_name="Liver")
+    file = tmp_path / "w" / "runs" / "a" / "plans.json"
+    file.write_text(json.dumps(plan.to_json()))
+    control.panel.wish_changed.emit()
+    qtbot.waitUntil(lambda: control.panel.needs.isVisible())
+    assert control.panel.needs.text().startswith("Needs about ")
+    assert "GB of memory at the peak" in control.panel.needs.text()
+
+
 def test_the_open_case_becomes_a_layer_in_class_colours(
     control, fake_app, worker, dataset, shown, tmp_path
 ):
