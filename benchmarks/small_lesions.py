@@ -1,6 +1,6 @@
 """What the preset for small lesions gains and what it costs, on synthetic livers.
 
-    python benchmarks/small_lesions.py --workspace FOLDER [--seeds 3] [--test-cases 90]
+    python benchmarks/small_lesions.py --workspace FOLDER [--seeds 3] [--test-cases 100]
 
 Twelve training cases of 48 × 96 × 96 voxels, 150 iterations, the same seed, plan and batches of
 cases with nnU-Net's recipe and with ``--preset small-lesions``; the test cases are predicted whole.
@@ -193,7 +193,7 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--test-cases", type=int, default=90)
+    parser.add_argument("--test-cases", type=int, default=100)
     parser.add_argument("--training-cases", type=int, default=TRAINING_CASES)
     parser.add_argument("--iterations", type=int, default=ITERATIONS)
     parser.add_argument("--shape", type=int, nargs=3, default=(48, 96, 96))
