@@ -9,7 +9,7 @@ in the code array it is `ignored_code`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -130,19 +130,24 @@ def check_pair(reference: LabelArray, prediction: LabelArray, n_classes: int, na
                 got=f"values of type {array.dtype}",
                 advice="open it as labels",
             )
-    if reference.shape != prediction.shape:
-        raise GridMismatch(
-            names[1],
-            expected=f"shape {reference.shape} as in {names[0]}",
-            got=f"shape {prediction.shape}",
-            advice="compare maps of one grid, or resample the prediction onto the reference",
-        )
+    check_shape(prediction, reference.shape, names[1], f"as in {names[0]}")
     if not 1 <= n_classes <= MOST_CLASSES:
         raise BadInput(
             "the confusion table",
             expected=f"1 to {MOST_CLASSES} classes",
             got=f"{n_classes}",
             advice="compare class maps, not maps of numbered objects",
+        )
+
+
+def check_shape(labels: Any, shape: Sequence[int], name: str, whose: str) -> None:
+    """Refuse a map of another shape; `whose` says which one was expected."""
+    if tuple(labels.shape) != tuple(shape):
+        raise GridMismatch(
+            name,
+            expected=f"shape {tuple(shape)} {whose}",
+            got=f"shape {tuple(labels.shape)}",
+            advice="compare maps of one grid, or resample the prediction onto the reference",
         )
 
 

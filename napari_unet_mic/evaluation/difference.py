@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_unet_mic.errors import GridMismatch
 from napari_unet_mic.evaluation.confusion import (
     SLAB_VOXELS,
     Box,
@@ -34,6 +33,7 @@ from napari_unet_mic.evaluation.confusion import (
     LabelArray,
     Table,
     check_pair,
+    check_shape,
     check_values,
     count_values,
     slabs,
@@ -159,13 +159,7 @@ class DifferenceShadow:
         """
         maps = (reference, first, second)
         for name, labels in zip(names, maps, strict=True):
-            if tuple(labels.shape) != self.codes.shape:
-                raise GridMismatch(
-                    name,
-                    expected=f"shape {self.codes.shape} as before",
-                    got=f"shape {tuple(labels.shape)}",
-                    advice="compare maps of one grid",
-                )
+            check_shape(labels, self.codes.shape, name, "as before")
         changed = False
         for part in _parts(maps, self.codes.shape):
             arrays = [np.asarray(labels[part]) for labels in maps]

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_unet_mic.data.volume import Volume
-from napari_unet_mic.errors import BadInput, GridMismatch
-from napari_unet_mic.evaluation.confusion import SLAB_VOXELS, Box, LabelArray
+from napari_unet_mic.errors import BadInput
+from napari_unet_mic.evaluation.confusion import SLAB_VOXELS, Box, LabelArray, check_shape
 from napari_unet_mic.evaluation.error_voxels import at
 from napari_unet_mic.evaluation.lesion import SOURCES, Lesion, LesionQuestion, Source
 from napari_unet_mic.evaluation.memory_order import MemoryOrder
@@ -152,13 +152,7 @@ def lesions_of(
     GridMismatch
         The shapes differ.
     """
-    if reference.shape != prediction.shape:
-        raise GridMismatch(
-            "prediction",
-            expected=f"shape {reference.shape} as in the reference",
-            got=f"shape {prediction.shape}",
-            advice="compare maps of one grid, or resample the prediction onto the reference",
-        )
+    check_shape(prediction, reference.shape, "prediction", "as in the reference")
     flat = reference.ndim == 2
     if flat:
         reference, prediction, axis = reference[None], prediction[None], 0

@@ -29,8 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_unet_mic.errors import GridMismatch
-from napari_unet_mic.evaluation.confusion import SLAB_VOXELS, Box, LabelArray
+from napari_unet_mic.evaluation.confusion import SLAB_VOXELS, Box, LabelArray, check_shape
 from napari_unet_mic.evaluation.error_voxels import (
     MISSED,
     RIM,
@@ -125,13 +124,7 @@ class Mistakes:
         One pass over the maps; then time and memory follow the number of wrong voxels: some
         fifty bytes each while searching, about ten afterwards.
         """
-        if reference.shape != prediction.shape:
-            raise GridMismatch(
-                "prediction",
-                expected=f"shape {reference.shape} as in the reference",
-                got=f"shape {prediction.shape}",
-                advice="compare maps of one grid, or resample the prediction onto the reference",
-            )
+        check_shape(prediction, reference.shape, "prediction", "as in the reference")
         flat = reference.ndim == 2
         if flat:
             reference, prediction = reference[None], prediction[None]

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from napari_unet_mic.errors import GridMismatch
 from napari_unet_mic.evaluation.confusion import (
     SLAB_VOXELS,
     Box,
@@ -23,6 +22,7 @@ from napari_unet_mic.evaluation.confusion import (
     Names,
     Table,
     check_pair,
+    check_shape,
     code_array,
     count_codes,
     encode,
@@ -101,13 +101,7 @@ class Shadow:
             must be counted anew with more classes.
         """
         for name, labels in zip(names, (reference, prediction), strict=True):
-            if tuple(labels.shape) != self.codes.shape:
-                raise GridMismatch(
-                    name,
-                    expected=f"shape {self.codes.shape} as before",
-                    got=f"shape {tuple(labels.shape)}",
-                    advice="compare maps of one grid",
-                )
+            check_shape(labels, self.codes.shape, name, "as before")
         changed = False
         for part in self._parts(reference, prediction, box):
             one, other = np.asarray(reference[part]), np.asarray(prediction[part])

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
 
 from napari_unet_mic.gui.colours import RGBA, class_colour
+from napari_unet_mic.gui.controls import stacked
 from napari_unet_mic.gui.difference_view import signed
 from napari_unet_mic.gui.forms import ElidedLabel, explained, guard_wheel, short_combo
 from napari_unet_mic.gui.table_model import TableModel, swatch, thousands
@@ -64,12 +65,7 @@ class CaseList(QWidget):
         line = QHBoxLayout()
         line.addWidget(self.title, 1)
         line.addWidget(self.back)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addLayout(line)
-        layout.addWidget(self.table, 1)
-        layout.addLayout(self._bottom_line())
+        stacked(self, line, self.table, self._bottom_line())
 
     def _bottom_line(self) -> QHBoxLayout:
         self.class_box = explained(

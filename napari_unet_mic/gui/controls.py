@@ -6,7 +6,15 @@ from collections.abc import Callable
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_unet_mic.gui.forms import ElidedLabel
 from napari_unet_mic.gui.state import State
@@ -56,16 +64,24 @@ def holding(line: QHBoxLayout) -> QWidget:
     return widget
 
 
-def titled(title: str | QWidget, body: QWidget, *extras: QWidget) -> QWidget:
-    """Return a part of the panel: a title line with its controls, and the body below."""
-    part = QWidget()
+def stacked(part: QWidget, *rows: QWidget | QLayout) -> None:
+    """Fill a part with rows close above each other; widgets share the height, lines do not."""
     layout = QVBoxLayout(part)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(2)
+    for row in rows:
+        if isinstance(row, QWidget):
+            layout.addWidget(row, 1)
+        else:
+            layout.addLayout(row)
+
+
+def titled(title: str | QWidget, body: QWidget, *extras: QWidget) -> QWidget:
+    """Return a part of the panel: a title line with its controls, and the body below."""
+    part = QWidget()
     line = QHBoxLayout()
     line.addWidget(ElidedLabel(title) if isinstance(title, str) else title, 1)
     for extra in extras:
         line.addWidget(extra)
-    layout.addLayout(line)
-    layout.addWidget(body, 1)
+    stacked(part, line, body)
     return part

@@ -50,16 +50,13 @@ class Room:
     @property
     def steps(self) -> tuple[int, int, int]:
         """What each axis of the patch is a multiple of: the product of the network's strides."""
-        products = [1] * len(self.configuration.patch_size)
-        for stride in self.configuration.architecture.strides:
-            products = [p * int(s) for p, s in zip(products, stride, strict=True)]
-        z, y, x = (1, 1, 1, *products)[-3:]
+        z, y, x = (1, *self.configuration.patch_steps)[-3:]
         return z, y, x
 
     @property
     def is_flat(self) -> bool:
         """Whether the configuration looks at slices."""
-        return len(self.configuration.patch_size) == 2
+        return self.configuration.ndim == 2
 
     def memory_bytes(self, batch_size: int, patch_size: Sequence[int]) -> int:
         """Return the plan's estimate of the memory while training."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QMenu, QPushButton, QWidget
 
 from napari_unet_mic.errors import Cancelled
 from napari_unet_mic.evaluation.lesion import (
@@ -27,6 +27,7 @@ from napari_unet_mic.gui import layers, lesions_work
 from napari_unet_mic.gui.colours import class_colour
 from napari_unet_mic.gui.comparer import Comparer
 from napari_unet_mic.gui.comparison import name_of
+from napari_unet_mic.gui.controls import stacked
 from napari_unet_mic.gui.forms import ElidedLabel, explained, guard_wheel, short_combo
 from napari_unet_mic.gui.inspector_tables import MEASURING, millilitres
 from napari_unet_mic.gui.later_figures import QUIET_MS, LaterFigures
@@ -126,11 +127,7 @@ class LesionsView(QWidget):
         line.addWidget(self.title, 1)
         line.addWidget(self.match)
         line.addWidget(self.classes)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addLayout(line)
-        layout.addWidget(self.table, 1)
+        stacked(self, line, self.table)
 
     # ---- following the layers --------------------------------------------------------
     def _on_comparison_changed(self, comparison: Comparison | None) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QWidget
 
 from napari_unet_mic.gui import inspector_tables, layers
 from napari_unet_mic.gui import region_table as contents
 from napari_unet_mic.gui.colours import RGBA, pair_colour
 from napari_unet_mic.gui.comparer import Comparer
+from napari_unet_mic.gui.controls import stacked
 from napari_unet_mic.gui.forms import ElidedLabel, explained
 from napari_unet_mic.gui.later_figures import LaterFigures
 from napari_unet_mic.gui.later_work import Found
@@ -90,12 +91,7 @@ class MistakesView(QWidget):
             box.setChecked(on)
             box.toggled.connect(lambda _: self._list())
             line.addWidget(box)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addLayout(line)
-        layout.addWidget(self.table, 1)
-        layout.addLayout(self._bottom_line())
+        stacked(self, line, self.table, self._bottom_line())
 
     def _bottom_line(self) -> QHBoxLayout:
         """Return the buttons that walk, and those that decide."""

@@ -6,7 +6,6 @@ that needs most leaves. The prediction process says it again, exactly, when a ca
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,17 @@ from pathlib import Path
 from napari_unet_mic.data.dataset import Dataset
 from napari_unet_mic.data.volume import read_grid
 from napari_unet_mic.gui.predict_panel import PredictWish
-from napari_unet_mic.inference.memory import MemoryEstimate, estimate
-from napari_unet_mic.planning.plan import Configuration, Plan, read_plan
+from napari_unet_mic.inference.memory import (
+    MemoryEstimate,
+    estimate,
+    images_at_once,
+    shape_on_grid,
+)
+from napari_unet_mic.planning.plan import Plan, read_plan
 from napari_unet_mic.planning.topology import describe
 from napari_unet_mic.training.run import Run
 
 STORED_BYTES = 4  # of a voxel on disk, at most
-AT_ONCE_VOXELS = 2**17  # tiles smaller than that go through a CPU's network together
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,11 @@ def needs_of(wish: PredictWish, sizes: Sequence[ImageSize]) -> MemoryEstimate | 
             configuration,
             source_shape=size.shape,
             source_bytes_per_voxel=STORED_BYTES,
-            shape=on_network_grid(size, plan, configuration),
+            shape=shape_on_grid(size.shape, size.spacing_mm, plan, configuration),
             n_channels=n_channels,
             n_classes=n_classes,
             n_parameters=parameters,
-            at_once=max(1, AT_ONCE_VOXELS // math.prod(configuration.patch_size)),
+            at_once=images_at_once(wish.device.partition(":")[0], configuration.patch_size),
         )
         for size in sizes
     ]
@@ -81,16 +84,3 @@ def configuration_name(folder: Path, plan: Plan) -> str:
     if (folder / "run.json").is_file():
         return Run.open(folder).settings.configuration
     return "3d_fullres" if "3d_fullres" in plan.configurations else next(iter(plan.configurations))
-
-
-def on_network_grid(
-    size: ImageSize, plan: Plan, configuration: Configuration
-) -> tuple[int, int, int]:
-    """Return the image's shape (z, y, x) on the network's grid, nothing cropped."""
-    shape = [size.shape[axis] for axis in plan.transpose_forward]
-    spacing = [size.spacing_mm[axis] for axis in plan.transpose_forward]
-    wanted = [*spacing[: 3 - len(configuration.spacing)], *configuration.spacing]
-    z, y, x = (
-        max(1, round(n * own / new)) for n, own, new in zip(shape, spacing, wanted, strict=True)
-    )
-    return z, y, x

@@ -16,9 +16,12 @@ import numpy as np
 
 from napari_unet_mic.errors import BadInput
 from napari_unet_mic.planning.architecture import Architecture
-from napari_unet_mic.planning.plan import Configuration
+from napari_unet_mic.planning.plan import Configuration, Plan
+from napari_unet_mic.preprocessing.pipeline import target_spacing
+from napari_unet_mic.preprocessing.resample import resampled_shape
 
 GB = 1e9
+_VOXELS_AT_ONCE = {"cpu": 2**17, "cuda": 2**21, "mps": 2**20}
 _PROCESS = int(0.45e9)  # Python, torch and what they loaded
 _SLABS = int(0.25e9)  # planes being resampled and decided
 _LIVE_MAPS = 6  # feature maps of the first stage that exist together in the decoder's last step
@@ -68,6 +71,22 @@ class MemoryEstimate:
             if getattr(self, field.name) >= 0.05 * GB
         ]
         return f"about {self.peak / GB:.1f} GB of memory at the peak ({', '.join(parts)})"
+
+
+def images_at_once(device_type: str, patch_size: Sequence[int]) -> int:
+    """How many tiles, mirror images of one, or slices go through a network together."""
+    return max(1, _VOXELS_AT_ONCE.get(device_type, 2**17) // math.prod(patch_size))
+
+
+def shape_on_grid(
+    shape: Sequence[int], spacing_mm: Sequence[float], plan: Plan, configuration: Configuration
+) -> tuple[int, ...]:
+    """Return the shape (z, y, x) that an image (Z, Y, X) has for the network, nothing cropped."""
+    forward = plan.transpose_forward
+    spacing = [spacing_mm[axis] for axis in forward]
+    wanted = target_spacing(configuration, spacing)
+    found = resampled_shape([shape[axis] for axis in forward], spacing, wanted)
+    return tuple(max(1, n) for n in found)
 
 
 def estimate(

@@ -21,7 +21,7 @@ from napari_unet_mic.data.volume import Volume
 from napari_unet_mic.errors import ChannelMismatch, NotYet
 from napari_unet_mic.inference.batch import BatchSummary, CaseEvent, predict_files
 from napari_unet_mic.inference.export import LabelExport
-from napari_unet_mic.inference.memory import GB, estimate, fitting
+from napari_unet_mic.inference.memory import GB, estimate, fitting, images_at_once
 from napari_unet_mic.inference.model_parts import (
     chosen_folds,
     configuration_name,
@@ -37,7 +37,6 @@ from napari_unet_mic.inference.sliding_window import (
     Progress,
     ShouldStop,
     finished_planes,
-    images_at_once,
     predict_logits,
 )
 from napari_unet_mic.network.build import build_network, check_weights
@@ -315,7 +314,7 @@ class Predictor:
             "n_channels": self.n_channels,
             "n_classes": self.n_classes,
             "n_parameters": parameters,
-            "at_once": images_at_once(self.device, self.configuration.patch_size),
+            "at_once": images_at_once(self.device.type, self.configuration.patch_size),
             "exact": self.precision == torch.float32,
             "probabilities": probabilities,
         }

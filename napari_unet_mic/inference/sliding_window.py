@@ -10,7 +10,6 @@ network goes through the slices, several at a time.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -19,14 +18,12 @@ import torch
 from torch import nn
 
 from napari_unet_mic.errors import BadInput, Cancelled
+from napari_unet_mic.inference.memory import images_at_once
 from napari_unet_mic.inference.tiles import Tiling
 
 Progress = Callable[[int, int], None]
 ShouldStop = Callable[[], bool]
 Networks = nn.Module | Sequence[nn.Module]
-
-# voxels that go through the network together: slices of a 2-D one, mirror images of a tile
-_VOXELS_AT_ONCE = {"cpu": 2**17, "cuda": 2**21, "mps": 2**20}
 
 
 @torch.no_grad()
@@ -92,7 +89,7 @@ def finished_planes(
     several = (networks,) if isinstance(networks, nn.Module) else tuple(networks)
     device = torch.device(device)
     tiling = Tiling.of(data.shape[1:], patch_size, step)
-    at_once = images_at_once(device, patch_size)
+    at_once = images_at_once(device.type, patch_size)
     make = _planes_of_slices if len(tiling.patch) == 2 else _planes_of_tiles
     for sums_on in dict.fromkeys((device, torch.device("cpu"))):
         passes = _Passes(several, device, precision, tuple(mirror_axes), should_stop, at_once)
@@ -114,11 +111,6 @@ def finished_planes(
         yield first
         yield from planes
         return
-
-
-def images_at_once(device: torch.device, patch_size: Sequence[int]) -> int:
-    """How many tiles, or slices, go through a network together."""
-    return max(1, _VOXELS_AT_ONCE.get(device.type, 2**17) // math.prod(patch_size))
 
 
 def predict_logits(

@@ -67,6 +67,11 @@ class Configuration:
         return len(self.patch_size)
 
     @property
+    def patch_steps(self) -> tuple[int, ...]:
+        """What each axis of a patch must be a multiple of: the product of its strides."""
+        return tuple(math.prod(axis) for axis in zip(*self.architecture.strides, strict=True))
+
+    @property
     def is_v1(self) -> bool:
         """Whether it comes from nnU-Net v1, which resamples first and then normalises."""
         return self.architecture.network_class == "Generic_UNet"

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from napari_unet_mic.data.dataset import Dataset
 from napari_unet_mic.errors import BadInput
 from napari_unet_mic.planning.plan import Configuration, Plan, plan_of
-from napari_unet_mic.training.memory import patch_steps
 from napari_unet_mic.training.settings import RunSettings
 
 
@@ -54,7 +53,7 @@ def fitting_patch(configuration: Configuration, patch: Sequence[int]) -> tuple[i
                 advice="change this setting of the run",
             )
         patch = patch[1:]
-    steps = patch_steps(configuration)
+    steps = configuration.patch_steps
     if any(n % step for n, step in zip(patch, steps, strict=True)):
         near = [max(step, round(n / step) * step) for n, step in zip(patch, steps, strict=True)]
         raise BadInput(

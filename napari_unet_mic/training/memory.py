@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -94,7 +93,7 @@ def what_would_fit(
 
 def smaller_patches(configuration: Configuration) -> Iterator[Configuration]:
     """Yield the configuration with ever smaller patches, two a batch, largest axis first."""
-    steps = patch_steps(configuration)
+    steps = configuration.patch_steps
     patch = list(configuration.patch_size)
     batch = min(2, configuration.batch_size)
     while True:
@@ -104,8 +103,3 @@ def smaller_patches(configuration: Configuration) -> Iterator[Configuration]:
         axis = max(shrinkable, key=lambda a: patch[a])
         patch[axis] -= steps[axis]
         yield dataclasses.replace(configuration, batch_size=batch, patch_size=tuple(patch))
-
-
-def patch_steps(configuration: Configuration) -> tuple[int, ...]:
-    """Return by what each axis of a patch must be divisible: the product of its strides."""
-    return tuple(math.prod(axis) for axis in zip(*configuration.architecture.strides, strict=True))

@@ -14,9 +14,9 @@ from napari_unet_mic.gui.prediction_needs import (
     ImageSize,
     configuration_name,
     needs_of,
-    on_network_grid,
     sizes_of_cases,
 )
+from napari_unet_mic.inference.memory import shape_on_grid
 from napari_unet_mic.planning.fingerprint import extract
 from napari_unet_mic.planning.plan import Plan
 from napari_unet_mic.planning.rules import plan_experiment
@@ -64,7 +64,7 @@ def test_the_grid_is_the_one_that_the_case_is_prepared_on(dataset: Dataset, plan
         for case in dataset.test:
             (size,) = sizes_of_cases(dataset, [case.name])
             exact = properties_of(read_image(case.images[0]), plan, configuration)
-            ours = on_network_grid(size, plan, configuration)
+            ours = shape_on_grid(size.shape, size.spacing_mm, plan, configuration)
             cropped = exact.shape_after_crop != exact.shape_before
             assert ours == exact.shape or (
                 cropped and all(a >= b for a, b in zip(ours, exact.shape, strict=True))

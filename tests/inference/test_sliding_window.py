@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from napari_unet_mic.errors import BadInput, Cancelled
-from napari_unet_mic.inference import sliding_window
+from napari_unet_mic.inference import memory, sliding_window
 from napari_unet_mic.inference.sliding_window import finished_planes, predict_logits
 from napari_unet_mic.inference.tiles import window_starts
 
@@ -76,7 +76,7 @@ def test_logits_are_the_weighted_mean_of_all_tiles(
     patch: tuple[int, ...],
     mirror_axes: tuple[int, ...],
 ) -> None:
-    monkeypatch.setitem(sliding_window._VOXELS_AT_ONCE, "cpu", 3 * 12 * 8)  # slices in groups of 3
+    monkeypatch.setitem(memory._VOXELS_AT_ONCE, "cpu", 3 * 12 * 8)  # slices in groups of 3
     data = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     network = network_of(len(patch), shape[0])
     calls: list[tuple[int, int]] = []

@@ -86,14 +86,25 @@ def blobs_plan(blobs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tiny(
-    blobs: Path, blobs_plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[RunSettings]:
-    """Settings of a run of two epochs with four iterations each, on one thread."""
-    monkeypatch.setattr("napari_unet_mic.training.pause.LOOK_SECONDS", 0.01)
+def one_thread() -> Iterator[None]:
+    """Torch computes on one thread, so that sums are added in one order."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield RunSettings(
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def tiny(
+    blobs: Path,
+    blobs_plan: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    one_thread: None,
+) -> RunSettings:
+    """Settings of a run of two epochs with four iterations each, on one thread."""
+    monkeypatch.setattr("napari_unet_mic.training.pause.LOOK_SECONDS", 0.01)
+    return RunSettings(
         dataset=str(blobs),
         workspace=str(tmp_path / "workspace"),
         name="straight",
@@ -105,4 +116,3 @@ def tiny(
         precision="float32",
         seed=3,
     )
-    torch.set_num_threads(before)

@@ -8,7 +8,6 @@ from napari_unet_mic.planning.topology import describe
 from napari_unet_mic.training.memory import (
     gpu_bytes,
     needed_bytes,
-    patch_steps,
     process_bytes,
     usable_bytes,
     what_would_fit,
@@ -54,7 +53,7 @@ def test_a_smaller_patch_when_no_batch_would_do(blobs_plan: Path) -> None:
     assert found is not None
     assert found.batch_size == 2
     assert found.patch_size != one.patch_size
-    steps = patch_steps(one)
+    steps = one.patch_steps
     assert steps == (2, 4, 4)
     assert all(n % step == 0 for n, step in zip(found.patch_size, steps, strict=True))
 

@@ -18,29 +18,12 @@ from napari_unet_mic.training.events import Event, EventLog, in_force, read_even
 from napari_unet_mic.training.run import Run, RunSettings
 from napari_unet_mic.training.trainer import run_child, train, train_here
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
-def settings(blobs: Path, blobs_plan: Path, tmp_path: Path) -> RunSettings:
-    return RunSettings(
-        dataset=str(blobs),
-        workspace=str(tmp_path / "workspace"),
-        name="straight",
-        plans=str(blobs_plan),
-        epochs=2,
-        iterations_per_epoch=4,
-        validation_iterations=2,
-        device="cpu",
-        precision="float32",
-        seed=3,
-    )
+def settings(tiny: RunSettings) -> RunSettings:
+    return tiny
 
 
 def never() -> bool:
