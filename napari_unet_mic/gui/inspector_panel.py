@@ -137,7 +137,7 @@ class InspectorPanel(QWidget):
                 Part("Tables", classes, self.class_view),
                 Part("Tables", confusion, self.confusion.grid),
                 Part("Mistakes", self.mistakes, self.mistakes.table, least=430),
-                Part("Lesions", self.lesions, self.lesions.table, least=400),
+                Part("Lesions", self.lesions, self.lesions.table, least=430),
             ]
         )
         self.refusal = Refusal(self._app)

@@ -77,7 +77,7 @@ def match_box() -> QComboBox:
     )
     for match, words in MATCHES.items():
         box.addItem(words, match)
-    box.setFixedWidth(128)
+    box.setFixedWidth(126)
     guard_wheel(box)
     return box
 

@@ -120,7 +120,10 @@ class ReviewBar(QWidget):
         here = self._region()
         if here is not None:
             now = self._keeper.statuses([here[0]])[0]
-            self._keeper.mark(here[0], None if now == status else status)
+            wanted = None if now == status else status
+            self._keeper.mark(here[0], wanted)
+            if self._keeper.statuses([here[0]])[0] == wanted:
+                self._app.say(f"Region of {here[0].voxels} voxels: {wanted or 'open again'}")
 
     def undo(self) -> None:
         """Take the last decision back."""

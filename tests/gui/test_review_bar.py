@@ -71,6 +71,7 @@ def test_decisions_are_shown_kept_and_found_again(
     view.step(1)
     QTest.mouseClick(view.review.buttons["label is wrong"], Qt.MouseButton.LeftButton)
     assert statuses(view) == ["✓ fixed", "✎ label is wrong", ""]
+    assert app.state.message.endswith("voxels: label is wrong")
     assert view.table.current_row() == 1
     assert view.hide_done.text() == "hide 2 done"
     file = files["prediction"].parent / "review" / "case_1.json"
