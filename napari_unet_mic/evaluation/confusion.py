@@ -115,11 +115,6 @@ def ignored_code(n_classes: int) -> int:
     return int(np.iinfo(code_dtype(n_classes)).max)
 
 
-def code_of(true_class: int, predicted_class: int, n_classes: int) -> int:
-    """Return the code of one cell of the table."""
-    return true_class * n_classes + predicted_class
-
-
 def check_pair(reference: LabelArray, prediction: LabelArray, n_classes: int, names: Names) -> None:
     """Refuse maps that are no integers or of two shapes, and more classes than fit."""
     for array, name in zip((reference, prediction), names, strict=True):

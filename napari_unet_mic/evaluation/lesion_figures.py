@@ -173,8 +173,3 @@ def by_size(
 def lesions_by_case(evaluation: Evaluation) -> dict[str, CaseLesions]:
     """Return the lesions of every case that was looked at for them."""
     return {case.name: case.lesions for case in evaluation.cases if case.lesions is not None}
-
-
-def lesion_values(cases: Iterable[CaseLesions], asked: Sequence[int] = ()) -> tuple[int, ...]:
-    """Return the classes to show: those asked for, and those that occur."""
-    return tuple(sorted({*asked, *(one.value for lesions in cases for one in lesions)}))

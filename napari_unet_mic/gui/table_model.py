@@ -94,11 +94,6 @@ class TableModel(QAbstractTableModel):
         self.columns, self.rows = list(columns), [list(row) for row in rows]
         self.endResetModel()
 
-    def replace_row(self, row: int, values: Sequence[Any]) -> None:
-        """Show other values in one row."""
-        self.rows[row] = list(values)
-        self.dataChanged.emit(self.index(row, 0), self.index(row, len(values) - 1))
-
     def replace_rows(self, rows: Mapping[int, Sequence[Any]]) -> None:
         """Show other values in some rows; views hear of it once."""
         if rows:

@@ -179,12 +179,6 @@ class TableView(QTableView):
             self.setCurrentIndex(index)
             self.scrollTo(index)
 
-    def select_cell(self, row: int, column: int) -> None:
-        """Select one cell of the model, without emitting a click."""
-        index = self._proxy.mapFromSource(self.table.index(row, column))
-        if index.isValid():
-            self.setCurrentIndex(index)
-
     def current_row(self) -> int:
         """Row of the model that is selected, -1 when none is."""
         return self._proxy.mapToSource(self.currentIndex()).row()
