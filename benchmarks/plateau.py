@@ -101,12 +101,11 @@ def trial(
     for group in learner.optimizer.param_groups:
         group["momentum"] = momentum
     training, validation = samplers(settings, materials, device)
-    learner.set_epoch(0)
     learner.network.train()
     losses: list[float] = []
     left = None
     for batch in ahead(training, range(options.iterations)):
-        learner.warm_up(len(losses))
+        learner.set_rate(0, len(losses))
         losses.append(float(learner.train_step(batch)))
         recent = losses[-10:]
         if left is None and len(recent) == 10 and sum(recent) < 0:

@@ -145,7 +145,7 @@ class Training:
         began = time.time()
         pace.begin()
         self.validation_pace.begin()
-        rate = learner.set_epoch(place.epoch)
+        rate = learner.set_rate(place.epoch)
         learner.network.train()
         self._learn(place)
         loss, dice, iou = learner.validate(self._validation_patches(place))
@@ -205,7 +205,7 @@ class Training:
         )
         try:
             for batch in self.pace.fetching(batches):
-                learner.warm_up(place.epoch * per_epoch + place.iteration)
+                learner.set_rate(place.epoch, place.iteration)
                 pending.append(learner.train_step(batch))
                 self.pace.step()
                 place.iteration += 1

@@ -142,7 +142,7 @@ def _timed(
     learner: Learner, batch: Batch, iterations: int, progress: Callable[[int, int], None]
 ) -> tuple[float, float]:
     """Return the seconds of a training iteration and of a validation iteration."""
-    learner.set_epoch(0)
+    learner.set_rate(0)
     learner.network.train()
     spent: list[float] = []
     began = time.monotonic()

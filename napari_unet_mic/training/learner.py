@@ -85,7 +85,6 @@ class Learner:
         )
         scaled = device.type == "cuda" and precision == torch.float16
         self.scaler = torch.amp.GradScaler("cuda") if scaled else None
-        self.rate = settings.learning_rate
         self.note_on_threads = ""
         self.class_weights: Tensor | None = None
         if settings.class_weights is not None:
@@ -115,22 +114,25 @@ class Learner:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.precision)
 
-    def set_epoch(self, epoch: int) -> float:
-        """Set the poly learning rate of an epoch and return it."""
-        left: float = 1 - epoch / self.settings.epochs
-        self.rate = self.settings.learning_rate * math.pow(left, POLY_EXPONENT)
-        self._use_rate(self.rate)
-        return self.rate
+    def set_rate(self, epoch: int, iteration: int = 0) -> float:
+        """Set the learning rate of an epoch's iteration and return it.
 
-    def warm_up(self, iteration: int) -> None:
-        """Lower the learning rate before an iteration (of the whole run) that warms up."""
-        total = self.settings.warm_up_iterations
-        if iteration <= total:
-            self._use_rate(self.rate * min(1.0, (iteration + 1) / max(1, total)))
-
-    def _use_rate(self, rate: float) -> None:
+        Notes
+        -----
+        nnU-Net's poly schedule, which it takes one step down per epoch, followed from iteration
+        to iteration: the same at the start of every epoch, but a run of one epoch or of few
+        ends with a low rate too. A warm-up multiplies it.
+        """
+        settings = self.settings
+        per_epoch = settings.iterations_per_epoch
+        left: float = 1 - (epoch + iteration / per_epoch) / settings.epochs
+        rate = settings.learning_rate * math.pow(left, POLY_EXPONENT)
+        done = epoch * per_epoch + iteration
+        if done < settings.warm_up_iterations:
+            rate *= (done + 1) / settings.warm_up_iterations
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        return rate
 
     def _loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         with self._autocast():

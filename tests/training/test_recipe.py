@@ -43,26 +43,24 @@ def one(tiny: RunSettings, blobs: Path, blobs_plan: Path) -> Learner:
     return learner(settings, read_plan(blobs_plan), open_dataset(blobs))
 
 
-def test_the_rate_warms_up_and_then_falls_as_ever(one: Learner) -> None:
-    def rates(epoch: int, iterations: range) -> list[float]:
-        one.set_epoch(epoch)
-        found = []
-        for iteration in iterations:
-            one.warm_up(iteration)
-            found.append(one.optimizer.param_groups[0]["lr"])
-        return found
+def test_the_rate_warms_up_and_then_falls_from_iteration_to_iteration(one: Learner) -> None:
+    def rates(epoch: int) -> list[float]:
+        return [one.set_rate(epoch, iteration) for iteration in range(per_epoch)]
 
-    assert rates(0, range(6)) == pytest.approx([0.0025, 0.005, 0.0075, 0.01, 0.01, 0.01])
-    assert rates(5, range(30, 32)) == pytest.approx([0.01 * 0.5**0.9] * 2)
+    per_epoch = one.settings.iterations_per_epoch
+    expected = [0.01 * (1 - i / per_epoch / 10) ** 0.9 for i in range(per_epoch)]
+    warmed = [rate * min(1, (i + 1) / 4) for i, rate in enumerate(expected)]
+    assert rates(0) == pytest.approx(warmed)
+    assert one.optimizer.param_groups[0]["lr"] == pytest.approx(warmed[-1])
+    assert rates(5)[0] == pytest.approx(0.01 * 0.5**0.9)  # as nnU-Net at an epoch's start
+    assert rates(9)[-1] == pytest.approx(0.01 * (1 / per_epoch / 10) ** 0.9)
 
 
 def test_without_a_warm_up_the_rate_is_nnunets_from_the_start(
     tiny: RunSettings, blobs: Path, blobs_plan: Path
 ) -> None:
     plain = learner(tiny, read_plan(blobs_plan), open_dataset(blobs))
-    plain.set_epoch(0)
-    plain.warm_up(0)
-    assert plain.optimizer.param_groups[0]["lr"] == pytest.approx(0.01)
+    assert plain.set_rate(0) == pytest.approx(0.01)
 
 
 def test_resting_and_waking_change_no_number(one: Learner) -> None:
