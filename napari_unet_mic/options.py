@@ -213,6 +213,13 @@ def _add_train(command: AddCommand) -> None:
     )
     _patient_options(one)
     _recipe_options(one)
+    _mirroring_option(one, "in the validation at the end, ")
+    one.add_argument(
+        "--checkpoint-minutes",
+        metavar="MINUTES",
+        type=float,
+        help="keep a checkpoint this often within an epoch (when left out: 5)",
+    )
     one.add_argument(
         "--estimate",
         action="store_true",
@@ -284,6 +291,16 @@ def _recipe_options(one: argparse.ArgumentParser) -> None:
     )
 
 
+def _mirroring_option(one: argparse.ArgumentParser, where: str = "") -> None:
+    one.add_argument(
+        "--mirroring",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help=f"{where}average over mirrored images (left out: with a GPU on, on a CPU off: 8× the "
+        "time)",
+    )
+
+
 def _add_predict(command: AddCommand) -> None:
     one = command("predict", "predict label maps with a trained model")
     one.add_argument("model", metavar="MODEL", type=Path, help="a run or an nnU-Net model folder")
@@ -295,12 +312,7 @@ def _add_predict(command: AddCommand) -> None:
     one.add_argument(
         "--checkpoint", choices=("final", "best", "latest"), default="final", help="which weights"
     )
-    one.add_argument(
-        "--mirroring",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="average over mirrored images (left out: with a GPU on, on a CPU off: 8× the time)",
-    )
+    _mirroring_option(one)
     one.add_argument("--probabilities", action="store_true", help="write OUT/CASE.npz as well")
     one.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     one.add_argument(

@@ -56,6 +56,8 @@ _TRAIN_FIELDS = {
         "focus_class",
         "augmentation",
         "learning_rate",
+        "mirroring",
+        "checkpoint_minutes",
     ]
 } | {
     "early_stopping": "early_stopping_epochs",

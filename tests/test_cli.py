@@ -122,7 +122,7 @@ def test_every_option_of_train_is_a_setting() -> None:
     words = "train d --workspace w --name n --fold each --early-stopping 20 --batch-size 3 "
     words += "--patch-size 16 32 32 --class-weights 1 2 4 --focus-class 2 --augmentation light "
     words += "--oversampling 0.5 --learning-rate 0.005 --warm-up 50 --precision float32 "
-    words += "--gpu-memory-gb 6"
+    words += "--gpu-memory-gb 6 --no-mirroring --checkpoint-minutes 2.5"
     said: list[str] = []
     found = run_settings(build_parser().parse_args(words.split()), report=said.append)
     assert found == RunSettings(
@@ -141,6 +141,8 @@ def test_every_option_of_train_is_a_setting() -> None:
         warm_up_iterations=50,
         precision="float32",
         gpu_memory_gb=6.0,
+        mirroring=False,
+        checkpoint_minutes=2.5,
     )
     assert said == []
 

@@ -36,6 +36,8 @@ _TRAIN_OPTIONS = {
     "foreground_oversampling": "--oversampling SHARE",
     "class_weights": "--class-weights W …",
     "focus_class": "--focus-class K",
+    "mirroring": "--mirroring|--no-mirroring",
+    "checkpoint_minutes": "--checkpoint-minutes MINUTES",
 }
 """Field of `RunSettings` -> option of ``unet-mic train`` with what follows it."""
 
@@ -63,7 +65,9 @@ def train_words(settings: RunSettings) -> list[str]:
     words += ["--name", settings.name]
     for field, option in _TRAIN_OPTIONS.items():
         value = getattr(settings, field)
-        if value != getattr(usual, field):
+        if isinstance(value, bool):
+            words.append(option.split("|")[not value])
+        elif value != getattr(usual, field):
             values = value if isinstance(value, tuple) else (value,)
             words += [option.split()[0], *(_word(one) for one in values)]
     return words

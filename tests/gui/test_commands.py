@@ -49,6 +49,8 @@ def test_train_command_means_the_same_to_the_command_line():
         class_weights=(1.0, 1.0, 2.5),
         focus_class=2,
         warm_up_iterations=100,
+        mirroring=False,
+        checkpoint_minutes=0.5,
     )
     options = build_parser().parse_args(train_words(settings))
 
@@ -75,7 +77,7 @@ def test_evaluate_names_lesion_classes_and_criterion():
 
 def test_every_setting_of_a_run_has_its_option():
     known = {field.name for field in dataclasses.fields(RunSettings)}
-    elsewhere = {"dataset", "workspace", "name", "mirroring", "checkpoint_minutes"}
+    elsewhere = {"dataset", "workspace", "name"}
 
     assert {field for field in known if option_of_or_none(field)} == known - elsewhere
 
