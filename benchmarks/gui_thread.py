@@ -1,12 +1,15 @@
 """How long our code holds napari's GUI thread while it plans, trains and predicts.
 
     xvfb-run -a python benchmarks/gui_thread.py [--seconds 60]
+    xvfb-run -a python benchmarks/gui_thread.py --watch WORKSPACE [--seconds 3600]
 
 A small synthetic liver dataset is planned and trained through the panels with all curves
 visible, then its test set is predicted, while a watchdog (`napari_unet_mic.gui.watchdog`)
 times the event loop. Printed: the longest gaps in which code of this package was at work,
 with the processor time that the GUI thread itself spent in them (on a busy machine the wall
-time also counts what others did), and the resident memory before and after.
+time also counts what others did), and the resident memory before and after. With ``--watch`` the
+panel only looks at the runs of a workspace that are training already, as in a viewer opened
+after they were started.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from qtpy.QtTest import QTest
 
 from napari_unet_mic.data.dataset import open_dataset
 from napari_unet_mic.data.phantom import write_liver
+from napari_unet_mic.data.workspace import Workspace
 from napari_unet_mic.gui.app import App
 from napari_unet_mic.gui.watchdog import Watchdog
 
@@ -58,10 +62,38 @@ def report(stage: str, watchdog: Watchdog, results: dict[str, object]) -> None:
         )
 
 
+def watch(workspace: Path, seconds: float) -> None:
+    """Look at the runs of a workspace with all curves visible; a line every ten minutes."""
+    viewer = napari.Viewer()
+    app = App.of(viewer)
+    app.show("workbench")
+    app.show("plan_and_train")
+    runs = app.controller("plan_and_train").runs_panel
+    app.state.workspace = Workspace(workspace)
+    wait_until(lambda: runs.current is not None)
+    runs.curves.choice.setCurrentIndex(1)
+    runs.curves.smoothing.setCurrentIndex(1)
+    QTest.qWait(20_000)  # caches fill
+    results: dict[str, object] = {}
+    watchdog = Watchdog()
+    watchdog.start()
+    print(f"resident memory {resident_mib():.0f} MiB", flush=True)
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        QTest.qWait(round(1000 * min(left, 600)))
+        print(f"{runs.progress.text()}; resident memory {resident_mib():.0f} MiB", flush=True)
+    report(f"watching for {seconds / 60:.0f} minutes", watchdog, results)
+    viewer.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to train")
+    parser.add_argument("--watch", metavar="WORKSPACE", type=Path, help="look at its runs only")
     options = parser.parse_args()
+    if options.watch:
+        watch(options.watch, options.seconds)
+        return
     results: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as folder:
         data = write_liver(Path(folder) / "Liver", 4, shape=(24, 64, 64), n_test=2)
