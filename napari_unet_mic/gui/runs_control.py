@@ -55,7 +55,8 @@ class RunsControl:
         self._states: dict[Path, str] = {}
         self._devices: dict[Path, str] = {}  # where a run was last said to compute
         self.on_runs: Callable[[tuple[RunStatus, ...]], None] = lambda _: None
-        self.activity = TrainingActivity() if hasattr(app.viewer, "window") else None
+        window = getattr(app.viewer, "window", None)  # a viewer without one has no dock
+        self.activity = TrainingActivity(window=window._qt_window) if window else None
         self.previews = PreviewControl(app, panel.preview)
         self._actions: dict[str, Callable[[RunStatus], None]] = {
             "pause": lambda one: self._ask(one, "pause"),

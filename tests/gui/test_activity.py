@@ -1,6 +1,7 @@
 import pytest
+from qtpy.QtWidgets import QLabel
 
-from napari_unet_mic.gui.activity import STEPS, TrainingActivity
+from napari_unet_mic.gui.activity import SLOWLY, STEPS, TrainingActivity
 
 
 class Bar:
@@ -104,3 +105,18 @@ def test_the_dock_shows_our_time_left(viewer, status, qtbot):
     qtbot.waitUntil(
         lambda: not viewer.window._qt_window.findChildren(QtLabeledProgressBar), timeout=20000
     )
+
+
+def test_the_docks_wheel_turns_slowly_while_runs_are_at_work(viewer, status):
+    window = viewer.window._qt_window
+    movies = [label.movie() for label in window.findChildren(QLabel) if label.movie()]
+    activity = TrainingActivity(window=window)
+    assert movies
+
+    activity.show([status("a")], now=0.0)
+    assert {movie.speed() for movie in movies} == {SLOWLY}
+    activity.show([status("a", "finished")], now=5.0)
+    assert {movie.speed() for movie in movies} == {100}
+    activity.show([status("a")], now=10.0)
+    activity.close()
+    assert {movie.speed() for movie in movies} == {100}
