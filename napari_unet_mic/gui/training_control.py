@@ -48,6 +48,7 @@ class TrainingControl:
         self.runs = RunsControl(app, self.runs_panel, self._on_duplicate_asked)
         self.runs.on_runs = self._on_runs
         self._plan_shown_of: Path | None = None  # the workspace whose plan was looked for
+        self._listed: Path | None = None  # the workspace whose runs were listed already
         self._duplicated: tuple[Any, str | None] = (None, None)  # plan open then, plans file
         self._estimating: Ticket | None = None
         self._suggested = self.train_panel.name.text()
@@ -194,6 +195,9 @@ class TrainingControl:
         if self.app.state.workspace is None:
             self.planning.adopt(Workspace(job.run.folder.parents[1]))
         self.runs.take_over(job)
+        self._make_room_for_runs()
+
+    def _make_room_for_runs(self) -> None:
         self.plan_section.fold()
         self.train_section.fold()
         self.runs_section.fold(False)
@@ -258,6 +262,10 @@ class TrainingControl:
         folder = self.runs.workspace
         if folder is not None:
             self._take_over_plan(folder)
+        if statuses and folder != self._listed:
+            self._listed = folder
+            if any(status.alive for status in statuses):  # training went on without this viewer
+                self._make_room_for_runs()
         current = self.runs_panel.current
         if current is not None:
             self.runs_section.set_gist(f"{current.name} {current.state}")

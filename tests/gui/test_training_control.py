@@ -165,12 +165,28 @@ def test_a_run_that_is_there_is_found_and_resumed(
     open_old(control, fake_app, dataset, tmp_path, qtbot)
 
     panel = control.runs_panel
+    assert not control.train_section.folded
     qtbot.waitUntil(lambda: panel.fault.sentence == "old: the disk is full", timeout=20000)
     assert fake_app.state.run_folder == run.folder
     assert fake_app.shown_errors == []  # it failed while nobody looked: the list says so
     panel.resume.click()
 
     assert [job.run.folder for job in jobs] == [run.folder]
+
+
+def test_a_workspace_that_trains_opens_at_its_runs(
+    control, fake_app, dataset, jobs, tmp_path, qtbot
+):
+    run = old_run(dataset, tmp_path)
+    with run.lock():
+        open_old(control, fake_app, dataset, tmp_path, qtbot)
+        assert (control.plan_section.folded, control.train_section.folded) == (True, True)
+        assert not control.runs_section.folded
+        control.train_section.fold(False)
+        row = control.runs_panel.actions_row
+        say(run, events.RunPaused(0, 2, ""))
+        qtbot.waitUntil(lambda: not row.go_on.isHidden(), timeout=20000)
+    assert not control.train_section.folded  # opened by hand it stays open
 
 
 def test_a_failure_is_notified_once_in_however_many_windows(
