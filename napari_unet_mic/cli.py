@@ -322,8 +322,15 @@ def sample(options: argparse.Namespace) -> int:
     """``unet-mic sample``: a synthetic dataset in Decathlon layout."""
     from napari_unet_mic.data import phantom
 
-    write = phantom.write_liver if options.kind == "liver" else phantom.write_prostate
-    write(options.output, n_cases=options.cases, seed=options.seed)
+    n_cases, seed = options.cases, options.seed
+    if options.kind == "liver":
+        phantom.write_liver(options.output, n_cases, seed=seed, tumours_ml=options.tumours_ml)
+    elif options.tumours_ml:
+        raise BadInput(
+            "--tumours-ml", expected="a liver set", got="a prostate set", advice="leave it out"
+        )
+    else:
+        phantom.write_prostate(options.output, n_cases, seed=seed)
     say(f"{options.output}: {options.cases} synthetic {options.kind} cases")
     return 0
 

@@ -115,6 +115,13 @@ def build_parser() -> argparse.ArgumentParser:
     one.add_argument("-o", "--output", type=Path, required=True, help="folder to write")
     one.add_argument("--cases", type=_at_least(1), default=12, help="how many cases")
     one.add_argument("--seed", type=int, default=0, help="other seeds, other patients")
+    one.add_argument(
+        "--tumours-ml",
+        metavar="ML",
+        nargs="+",
+        type=float,
+        help="liver: a tumour of each of these volumes (left out: two to six, 0.05 to 50 ml)",
+    )
 
     one = command("demo", "plan, train briefly, predict and inspect a synthetic dataset")
     one.add_argument(

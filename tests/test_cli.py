@@ -165,3 +165,10 @@ def test_options_win_over_the_preset(tmp_path: Path) -> None:
     assert found.class_weights == (1.0, 1.0, 2.0)
     assert found.foreground_oversampling == 0.9
     assert "smallest class" in said[0]
+
+
+def test_only_livers_have_tumours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["sample", "prostate", "-o", str(tmp_path / "p"), "--tumours-ml", "1"]
+    assert main(words) == 1
+    assert "--tumours-ml: expected a liver set, got a prostate set" in capsys.readouterr().err
+    assert not (tmp_path / "p").exists()

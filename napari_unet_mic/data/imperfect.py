@@ -2,20 +2,22 @@
 
 In comes a reference, out comes a label map with wavy rims, a missed small lesion, a part
 of a lesion taken for its organ and the reverse, and a spurious lesion: something to look
-at in the sample data, and to find again in tests.
+at in the sample data. Or, with the lesions and a rule for each, a label map in which every
+lesion's IoU is known: something to find again in tests.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter, label
+from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter, label
 
+from .tumours import blob, nearest_voxels
 from .volume import Volume
 
 Array = NDArray[Any]
@@ -56,6 +58,53 @@ def imperfect_prediction(
     away = (labels == organ) & (far > min(6.0, 0.5 * float(far.max())))
     _swap_at(rng, wrong, away, lesion, spacing_mm, share=0.004)
     return replace(reference, array=wrong, file=None)
+
+
+def resized_lesions(
+    reference: Volume, lesions: Volume, shares: Mapping[int, float], *, lesion_class: int = 2
+) -> Volume:
+    """Return a prediction that has a known share of each lesion and is right elsewhere.
+
+    Parameters
+    ----------
+    reference
+        (Z, Y, X) label map; the class below `lesion_class` is the organ around the lesions.
+    lesions
+        (Z, Y, X) number of the lesion that each voxel is in, 0 for none.
+    shares
+        For each number the predicted voxels as a share of the lesion's, rounded: 0 misses it;
+        below 1 those nearest to its deepest voxel are kept; above 1 it grows into the organ,
+        nearest voxels first. A lesion of another number is predicted as it is.
+
+    Notes
+    -----
+    With n voxels in the lesion and m predicted the IoU is m/n when smaller, n/m when larger,
+    unless the organ is used up or the lesion grows onto another one's place.
+    """
+    spacing_mm, predicted = reference.spacing_mm, reference.array.copy()
+    for number, share in shares.items():
+        lesion = lesions.array == number
+        n_voxels = round(share * int(lesion.sum()))
+        if share < 1:
+            predicted[lesion & ~_core(lesion, n_voxels, spacing_mm)] = lesion_class - 1
+        elif share > 1:
+            away_mm = distance_transform_edt(~lesion, sampling=spacing_mm)
+            inside = np.flatnonzero(lesion | (reference.array == lesion_class - 1))
+            nearest = np.argsort(away_mm.flat[inside], kind="stable")[:n_voxels]
+            predicted.flat[inside[nearest]] = lesion_class
+    return replace(reference, array=predicted, file=None)
+
+
+def _core(lesion: Mask, n_voxels: int, spacing_mm: Sequence[float]) -> Mask:
+    """Return so many voxels of a lesion: those nearest to its deepest one."""
+    core = np.zeros(lesion.shape, dtype=bool)
+    if n_voxels:
+        (box,) = find_objects(lesion.astype(np.uint8))
+        inside = np.pad(lesion[box], 1)
+        depth = distance_transform_edt(inside, sampling=spacing_mm)
+        centre = np.array(np.unravel_index(int(depth.argmax()), depth.shape)) - 1
+        core[box] = nearest_voxels(lesion[box], centre, spacing_mm, n_voxels)
+    return core
 
 
 def _wavy(rng: Generator, labels: Array, spacing_mm: Sequence[float]) -> Array:
@@ -106,21 +155,3 @@ def _swap_at(
     radius_mm = (volume_mm3 * 3 / (4 * math.pi)) ** (1 / 3)
     centre = places[rng.integers(len(places))]
     wrong[blob(rng, where.shape, centre, radius_mm, spacing_mm) & where] = value
-
-
-def blob(
-    rng: Generator,
-    shape: Sequence[int],
-    centre: Sequence[float] | Array,
-    radius_mm: float,
-    spacing_mm: Sequence[float],
-) -> Mask:
-    """Return an ellipsoid of that mean radius around a voxel; at least the voxel itself."""
-    radii_mm = radius_mm * np.exp(rng.normal(0.0, 0.12, size=3))
-    distance = np.zeros(tuple(shape), dtype=np.float32)
-    for axis, (n, c, step, r) in enumerate(zip(shape, centre, spacing_mm, radii_mm, strict=True)):
-        along = ((np.arange(n) - c) * step / r) ** 2
-        distance += along.astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-    inside: Mask = distance <= 1.0
-    inside[tuple(int(c) for c in centre)] = True
-    return inside

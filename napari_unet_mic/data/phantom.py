@@ -9,25 +9,29 @@ real files are; every third case is oblique.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import gaussian_filter
 
 from ..errors import BadInput
 from .files import read_json, write_json
-from .imperfect import blob, imperfect_prediction
+from .imperfect import imperfect_prediction
+from .tumours import random_tumours, tumours_of
 from .volume import Volume, write_image, write_labels
 
 __all__ = [
     "LIVER_CLASSES",
     "PROSTATE_CLASSES",
+    "PlantedLiver",
     "imperfect_prediction",
     "liver_case",
+    "planted_liver",
     "prostate_case",
     "write_liver",
     "write_prostate",
@@ -38,11 +42,28 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Generator = np.random.Generator
 CaseMaker = Callable[[int, Shape], tuple[Volume, Volume]]
+TumourPlacer = Callable[[Generator, Mask, Sequence[float]], list[Mask]]
 
 LIVER_CLASSES = {0: "background", 1: "liver", 2: "cancer"}
 PROSTATE_CLASSES = {0: "background", 1: "PZ", 2: "TZ"}
 _SHAPE: Shape = (48, 96, 96)
-_SMALLEST_TUMOUR_ML, _LARGEST_TUMOUR_ML = 0.05, 50.0
+
+
+@dataclass(frozen=True, eq=False)
+class PlantedLiver:
+    """A liver phantom that knows its tumours.
+
+    Parameters
+    ----------
+    image, reference
+        As `liver_case` makes them.
+    tumours
+        (Z, Y, X) uint8: which tumour each voxel is in, counted from 1; 0 for none.
+    """
+
+    image: Volume
+    reference: Volume
+    tumours: Volume
 
 
 def liver_case(seed: int, shape: Shape = _SHAPE) -> tuple[Volume, Volume]:
@@ -63,9 +84,47 @@ def liver_case(seed: int, shape: Shape = _SHAPE) -> tuple[Volume, Volume]:
         (Z, Y, X) uint8: background 0, liver 1, cancer 2. Tumours are hypodense and of very
         different sizes, 0.05 to 50 ml where the liver is large enough for them.
     """
+    made = _liver(seed, shape, random_tumours)
+    return made.image, made.reference
+
+
+def planted_liver(seed: int, tumours_ml: Sequence[float], shape: Shape = _SHAPE) -> PlantedLiver:
+    """Make a CT with a tumour of each volume (rounded to voxels); none in every seventh case.
+
+    Raises
+    ------
+    BadInput
+        When the liver has no room for one of them.
+    """
+    return _liver(seed, shape, partial(tumours_of, volumes_ml=tumours_ml))
+
+
+def _liver(seed: int, shape: Shape, place: TumourPlacer) -> PlantedLiver:
     rng = np.random.default_rng([seed, 1])
     spacing_mm = (float(rng.uniform(2.0, 3.0)), *[float(rng.uniform(1.3, 1.7))] * 2)
     body = _Body(rng, shape)
+    hounsfield, liver = _abdomen(rng, body)
+    tissue_hu = rng.uniform(75, 115)
+    hounsfield[liver] = tissue_hu + 6.0 * body.smooth(4)[liver]
+    vessels = np.abs(body.smooth(7)) + np.abs(body.smooth(7)) < 0.10
+    hounsfield[liver & vessels] += 35.0
+    tumours = np.zeros(shape, dtype=np.uint8)
+    masks = [] if seed % 7 == 5 else place(rng, liver, spacing_mm)
+    for number, mask in enumerate(masks, 1):
+        hounsfield[mask] = tissue_hu - rng.uniform(45, 75) + 5.0 * body.smooth(6)[mask]
+        tumours[mask] = number
+    labels = np.where(tumours > 0, np.uint8(2), liver.astype(np.uint8))
+    hounsfield = _blurred(hounsfield, 0.9, spacing_mm)
+    hounsfield += _noise(rng, shape, white=9.0, correlated=7.0)
+    image = np.clip(np.rint(hounsfield), -1024, 3071).astype(np.int16)
+    oblique = seed % 3 == 2
+    return PlantedLiver(
+        *_stored(image[None], labels, tumours, spacing_mm=spacing_mm, oblique=oblique, rng=rng)
+    )
+
+
+def _abdomen(rng: Generator, body: _Body) -> tuple[Floats, Mask]:
+    """Return Hounsfield units of everything but the liver, and where the liver lies."""
     liver = body.ellipsoid((0.05, -0.08, -0.40), (0.72, 0.55, 0.42))
     liver |= body.ellipsoid((0.22, -0.30, 0.02), (0.38, 0.24, 0.42))
     spine = body.ellipsoid((0.0, 0.55, 0.0), (9.0, 0.15, 0.14))
@@ -79,21 +138,10 @@ def liver_case(seed: int, shape: Shape = _SHAPE) -> tuple[Volume, Volume]:
         (spine, rng.uniform(250, 450)),
         (body.ellipsoid((0.0, 0.30, 0.10), (9.0, 0.07, 0.065)), rng.uniform(130, 180)),
     ]
-    tissue_hu = rng.uniform(75, 115)
-    hounsfield = np.full(shape, -1000.0, dtype=np.float32)
+    hounsfield = np.full(body.shape, -1000.0, dtype=np.float32)
     for mask, value in tissues:
         hounsfield[mask] = value
-    hounsfield[liver] = tissue_hu + 6.0 * body.smooth(4)[liver]
-    vessels = np.abs(body.smooth(7)) + np.abs(body.smooth(7)) < 0.10
-    hounsfield[liver & vessels] += 35.0
-    labels = liver.astype(np.uint8)
-    for tumour in [] if seed % 7 == 5 else _tumours(rng, liver, spacing_mm):
-        hounsfield[tumour] = tissue_hu - rng.uniform(45, 75) + 5.0 * body.smooth(6)[tumour]
-        labels[tumour] = 2
-    hounsfield = _blurred(hounsfield, 0.9, spacing_mm)
-    hounsfield += _noise(rng, shape, white=9.0, correlated=7.0)
-    image = np.clip(np.rint(hounsfield), -1024, 3071).astype(np.int16)
-    return _stored(image[None], labels, spacing_mm, oblique=seed % 3 == 2, rng=rng)
+    return hounsfield, liver
 
 
 def prostate_case(seed: int, shape: Shape = _SHAPE) -> tuple[Volume, Volume]:
@@ -133,7 +181,8 @@ def prostate_case(seed: int, shape: Shape = _SHAPE) -> tuple[Volume, Volume]:
     t2 = np.hypot(t2 + _noise(rng, shape, white=22.0, correlated=12.0), 22.0)  # Rician floor
     image = np.stack([t2, np.maximum(adc, 0.0)]).astype(np.float32)
     labels = prostate.astype(np.uint8) + inner
-    return _stored(image, labels, spacing_mm, oblique=seed % 3 != 0, rng=rng)
+    stored = _stored(image, labels, spacing_mm=spacing_mm, oblique=seed % 3 != 0, rng=rng)
+    return stored[0], stored[1]
 
 
 class _Body:
@@ -165,28 +214,6 @@ class _Body:
         return distance < 1.0
 
 
-def _tumours(rng: Generator, liver: Mask, spacing_mm: Sequence[float]) -> list[Mask]:
-    """Place two to six tumours of very different sizes inside the liver."""
-    liver_ml = float(liver.sum()) * math.prod(spacing_mm) / 1000
-    largest_ml = min(_LARGEST_TUMOUR_ML, 0.15 * liver_ml)
-    if largest_ml < _SMALLEST_TUMOUR_ML:
-        return []
-    decades = rng.uniform(0.0, [0.3, 0.6, 1.0, 1.0, 1.0, 1.0][: rng.integers(2, 7)])
-    volumes_ml = largest_ml * (_SMALLEST_TUMOUR_ML / largest_ml) ** decades
-    volumes_ml[-1] = max(_SMALLEST_TUMOUR_ML, min(float(volumes_ml[-1]), 0.3))
-    depth_mm = distance_transform_edt(liver, sampling=spacing_mm)
-    free, tumours = liver.copy(), []
-    for volume_ml in volumes_ml:
-        radius_mm = (volume_ml * 1000 * 3 / (4 * math.pi)) ** (1 / 3)
-        places = np.argwhere(free & (depth_mm > min(1.1 * radius_mm, 0.7 * depth_mm.max())))
-        if not len(places):
-            continue
-        centre = places[rng.integers(len(places))]
-        tumours.append(blob(rng, liver.shape, centre, radius_mm, spacing_mm) & liver)
-        free &= ~blob(rng, liver.shape, centre, 1.8 * radius_mm + 4.0, spacing_mm)
-    return tumours
-
-
 def _blurred(array: Floats, sigma_mm: float, spacing_mm: Sequence[float]) -> Floats:
     return np.asarray(gaussian_filter(array, [sigma_mm / step for step in spacing_mm]))
 
@@ -199,22 +226,16 @@ def _noise(rng: Generator, shape: Shape, *, white: float, correlated: float) -> 
 
 
 def _stored(
-    image: NDArray[Any],
-    labels: NDArray[np.uint8],
-    spacing_mm: Sequence[float],
-    *,
-    oblique: bool,
-    rng: Generator,
-) -> tuple[Volume, Volume]:
+    *arrays: NDArray[Any], spacing_mm: Sequence[float], oblique: bool, rng: Generator
+) -> list[Volume]:
     """Store arrays in display order along RAS axes, tilted when oblique."""
     step = np.diag([*reversed(spacing_mm)])
     affine = np.eye(4)
     affine[:3, :3] = (_rotation(rng) if oblique else np.eye(3)) @ step
-    middle = (np.array(labels.shape[::-1]) - 1) / 2
+    middle = (np.array(arrays[0].shape[:-4:-1]) - 1) / 2
     affine[:3, 3] = rng.uniform(-20, 20, size=3) - affine[:3, :3] @ middle
-    flipped = image[..., ::-1, ::-1].copy(), labels[..., ::-1, ::-1].copy()
-    first, second = (Volume.from_array(array, affine=affine) for array in flipped)
-    return first, second
+    flipped = [array[..., ::-1, ::-1].copy() for array in arrays]
+    return [Volume.from_array(array, affine=affine) for array in flipped]
 
 
 def _rotation(rng: Generator) -> NDArray[np.float64]:
@@ -235,26 +256,25 @@ def write_liver(
     seed: int = 0,
     *,
     n_test: int = 2,
+    tumours_ml: Sequence[float] | None = None,
 ) -> Path:
     """Write a Decathlon dataset of liver phantoms; the last `n_test` cases are held out.
+
+    With `tumours_ml` case number n is that of ``planted_liver(1000 * seed + n, tumours_ml)``.
 
     Raises
     ------
     BadInput
-        When the folder holds another dataset.
+        When the folder holds another dataset, or a liver has no room for a tumour.
     """
-    channels = {"0": "CT"}
-    return _write(
-        Path(folder),
-        "LiverPhantom",
-        channels,
-        LIVER_CLASSES,
-        liver_case,
-        n_cases,
-        shape,
-        seed,
-        n_test,
-    )
+
+    def planted(one: int, shape: Shape) -> tuple[Volume, Volume]:
+        made = planted_liver(one, tumours_ml or (), shape)
+        return made.image, made.reference
+
+    make = liver_case if tumours_ml is None else planted
+    about = _declared("LiverPhantom", {"0": "CT"}, LIVER_CLASSES, n_cases)
+    return _write(Path(folder), about, make, shape, seed, n_test)
 
 
 def write_prostate(
@@ -272,33 +292,44 @@ def write_prostate(
     BadInput
         When the folder holds another dataset.
     """
-    channels = {"0": "T2", "1": "ADC"}
-    return _write(
-        Path(folder),
-        "ProstatePhantom",
-        channels,
-        PROSTATE_CLASSES,
-        prostate_case,
-        n_cases,
-        shape,
-        seed,
-        n_test,
-    )
+    about = _declared("ProstatePhantom", {"0": "T2", "1": "ADC"}, PROSTATE_CLASSES, n_cases)
+    return _write(Path(folder), about, prostate_case, shape, seed, n_test)
+
+
+def _declared(
+    name: str, channels: dict[str, str], classes: dict[int, str], n_cases: int
+) -> dict[str, Any]:
+    """Return the dataset.json."""
+    cases = [f"{name.removesuffix('Phantom').lower()}_{number:02d}" for number in range(n_cases)]
+    return {
+        "name": name,
+        "description": "synthetic: napari-unet-mic phantom",
+        "reference": "napari-unet-mic",
+        "licence": "CC0",
+        "release": "1.0",
+        "tensorImageSize": "4D" if len(channels) > 1 else "3D",
+        "modality": channels,
+        "labels": {str(value): name for value, name in classes.items()},
+        "numTraining": n_cases,
+        "numTest": 0,
+        "training": [
+            {"image": f"./imagesTr/{case}.nii.gz", "label": f"./labelsTr/{case}.nii.gz"}
+            for case in cases
+        ],
+        "test": [],
+    }
 
 
 def _write(
     folder: Path,
-    name: str,
-    channels: dict[str, str],
-    classes: dict[int, str],
+    about: dict[str, Any],
     make_case: CaseMaker,
-    n_cases: int,
     shape: Shape,
     seed: int,
     n_test: int,
 ) -> Path:
-    declared = folder / "dataset.json"
-    if declared.is_file() and read_json(declared).get("name") != name:
+    declared, n_cases = folder / "dataset.json", about["numTraining"]
+    if declared.is_file() and read_json(declared).get("name") != about["name"]:
         raise BadInput(
             folder,
             expected="a new folder",
@@ -312,30 +343,11 @@ def _write(
             got=f"{n_test}",
             advice="write more cases or hold out fewer",
         )
-    cases = [f"{name.removesuffix('Phantom').lower()}_{number:02d}" for number in range(n_cases)]
-    for number, case in enumerate(cases):
+    for number, files in enumerate(about["training"]):
         image, reference = make_case(1000 * seed + number, shape)
-        write_image(folder / "imagesTr" / f"{case}.nii.gz", image.array, image)
-        write_labels(folder / "labelsTr" / f"{case}.nii.gz", reference.array, reference)
-    write_json(folder / "test_cases.json", cases[n_cases - n_test :])
-    write_json(
-        declared,
-        {
-            "name": name,
-            "description": "synthetic: napari-unet-mic phantom",
-            "reference": "napari-unet-mic",
-            "licence": "CC0",
-            "release": "1.0",
-            "tensorImageSize": "4D" if len(channels) > 1 else "3D",
-            "modality": channels,
-            "labels": {str(value): name for value, name in classes.items()},
-            "numTraining": n_cases,
-            "numTest": 0,
-            "training": [
-                {"image": f"./imagesTr/{case}.nii.gz", "label": f"./labelsTr/{case}.nii.gz"}
-                for case in cases
-            ],
-            "test": [],
-        },
-    )
+        write_image(folder / files["image"], image.array, image)
+        write_labels(folder / files["label"], reference.array, reference)
+    names = [Path(files["label"]).name.removesuffix(".nii.gz") for files in about["training"]]
+    write_json(folder / "test_cases.json", names[n_cases - n_test :])
+    write_json(declared, about)
     return folder

@@ -2,7 +2,6 @@
 
 import csv
 import importlib.util
-import json
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +17,20 @@ from napari_unet_mic.evaluation.result_files import read_evaluation
 from napari_unet_mic.evaluation.results import Evaluation
 from napari_unet_mic.reporting.tables import evaluation_text
 
-_spec = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
+_spec = importlib.util.spec_from_file_location(
+    "planted_livers", Path(__file__).with_name("planted_livers.py")
+)
 planted = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(planted)
 
 COLUMNS = "case,class,lesion,source,volume_ml,state,iou,confidence,z,y,x"
-NAMES = {"background": 0, "liver": 1, "cancer": 2}
 
 
 @pytest.fixture(scope="module")
 def liver(tmp_path_factory):
     folder = tmp_path_factory.mktemp("liver")
-    content = {"labels": NAMES, "channel_names": {"0": "CT"}, "file_ending": ".nii.gz"}
     expected = planted.write(folder)
-    (folder / "dataset.json").write_text(json.dumps(content))
-    words = ["evaluate", "--reference", str(folder / "r"), "--prediction", str(folder / "p")]
+    words = ["evaluate", "--reference", str(folder / "labelsTr"), "--prediction", str(folder / "p")]
     return folder, expected, [*words, "--tolerance-mm", "1"]
 
 
@@ -49,7 +47,7 @@ def test_every_lesion_is_as_planted(liver, tmp_path, capsys, match):
     assert (tmp_path / "lesions.csv").read_text().startswith(COLUMNS + ",voxels,")
     rows = rows_of(tmp_path)
     true = {(row["case"], int(row["voxels"])): row for row in rows if row["source"] == "reference"}
-    assert len(true) == len(expected) == 15
+    assert len(true) == len(expected) == planted.N_TUMOURS
     for one in expected:
         row = true[one.case, one.voxels]
         assert row["class"] == "2"
@@ -58,10 +56,13 @@ def test_every_lesion_is_as_planted(liver, tmp_path, capsys, match):
         assert float(row["iou"]) == pytest.approx(one.iou)
         assert row["confidence"] == ""
     predicted = [row for row in rows if row["source"] == "prediction"]
-    assert len(predicted) == sum(one.kept > 0 for one in expected) + 1
-    (made_up,) = [row for row in predicted if row["partners"] == ""]
-    assert (made_up["case"], made_up["state"], made_up["iou"]) == ("liver_1", "spurious", "0.0")
-    assert [int(made_up[axis]) for axis in "zyx"] == [30, 22, 104]
+    assert len(predicted) == sum(one.kept > 0 for one in expected) + len(planted.MADE_UP)
+    made_up = [row for row in predicted if row["partners"] == ""]
+    assert tuple(row["case"] for row in made_up) == planted.MADE_UP
+    for row in made_up:
+        assert (row["state"], row["iou"]) == ("spurious", "0.0")
+        place = tuple(int(row[axis]) for axis in "zyx")
+        assert planted.made_up(row["case"], planted.planted(row["case"]))[place]
 
     # panel, CSV and headless: one set of figures, from memory and from the files
     evaluation = read_evaluation(tmp_path)
@@ -69,11 +70,13 @@ def test_every_lesion_is_as_planted(liver, tmp_path, capsys, match):
     for way in MATCHES:
         figures = figures_of(cases.values(), 2, way)
         n_found = sum(meets(way, one.iou) for one in expected)
-        assert (figures.found, figures.missed) == (n_found, 15 - n_found)
-        n_spurious = 1 + sum(one.kept > 0 and not meets(way, one.iou) for one in expected)
+        n_missed = planted.N_TUMOURS - n_found
+        assert (figures.found, figures.missed) == (n_found, n_missed)
+        n_spurious = 2 + sum(one.kept > 0 and not meets(way, one.iou) for one in expected)
         assert figures.spurious == n_spurious
-        cells = [f"{n_found / 15:.4f}", f"{n_spurious / 3:.4f}", "0", "0"]
-        line = [*MATCHES[way].split(), *map(str, (n_found, 15 - n_found, n_spurious)), *cells]
+        shares = (n_found / planted.N_TUMOURS, n_spurious / planted.N_CASES)
+        cells = [*(f"{share:.4f}" for share in shares), "0", "0"]
+        line = [*MATCHES[way].split(), *map(str, (n_found, n_missed, n_spurious)), *cells]
         assert line in [text.split() for text in printed.splitlines()]
     for one in by_size(cases.values(), 2, BINS_ML):
         high = one.high_ml or np.inf
@@ -85,24 +88,25 @@ def test_every_lesion_is_as_planted(liver, tmp_path, capsys, match):
     assert gather(tmp_path).evaluation.lesions == evaluation.lesions
 
 
-def test_recall_says_that_the_small_ones_are_lost(liver, tmp_path):
+def test_recall_by_size_is_as_planted(liver, tmp_path):
     assert main([*liver[2], "-o", str(tmp_path)]) == 0
-    bins = by_size(lesions_by_case(read_evaluation(tmp_path)).values(), 2)
-    recall = {one.words: one.recall("any") for one in bins}
-    assert recall["below 0.1 ml"] == recall["0.1 to 0.5 ml"] == pytest.approx(1 / 3)
-    assert recall["0.5 to 2 ml"] == recall["2 to 10 ml"] == recall["50 ml and more"] == 1.0
+    cases = lesions_by_case(read_evaluation(tmp_path)).values()
+    bins = by_size(cases, 2, edges_ml=(0.1, 0.5, 2.0, 10.0))
+    assert [one.lesions for one in bins] == [5] * len(planted.SIZES_ML)
+    for match, recall in planted.RECALL.items():
+        assert tuple(one.recall(match) for one in bins) == recall
 
 
 def test_smallest_size_bins_and_classes_are_the_persons_choice(liver, tmp_path, capsys):
     words = [*liver[2], "--smallest-lesion", "0.1", "--size-bins", "5", "--lesion-classes", "2"]
     assert main([*words, "-o", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert "cancer: 12 lesions in 3 cases, of 0.1 ml and more (4 smaller ones ignored)" in printed
+    assert "cancer: 20 lesions in 6 cases, of 0.1 ml and more (6 smaller ones ignored)" in printed
     assert next(line.split()[:4] for line in printed.splitlines() if "5 ml" in line) == [
         "below",
         "5",
         "ml",
-        "6",
+        "10",
     ]
     assert min(float(row["volume_ml"]) for row in rows_of(tmp_path)) > 0.1
     assert main([*liver[2], "--lesion-classes", "7", "-o", str(tmp_path)]) == 1
@@ -115,17 +119,16 @@ def test_probabilities_tell_almost_found_from_blind(liver, tmp_path, capsys):
     _folder, _, words = liver
     kept = tmp_path / "kept"
     kept.mkdir()
-    shares = np.zeros((3, *planted.SHAPE), np.float16)
-    small, next_one = (
-        planted.ball(c, s) for c, s in zip(planted.CENTRES_MM, (0.05, 0.3), strict=False)
-    )
+    tumours = planted.planted("liver_02").tumours.array
+    small, next_one = tumours == 1, tumours == 2
+    shares = np.zeros((3, *tumours.shape), np.float16)
     shares[2][small], shares[2][next_one] = 0.4, 0.01
     shares[2][tuple(np.argwhere(next_one)[0])] = 0.03
-    np.savez_compressed(kept / "liver_2.npz", probabilities=shares)
+    np.savez_compressed(kept / "liver_02.npz", probabilities=shares)
     assert main([*words, "--probabilities", str(kept), "-o", str(tmp_path / "e")]) == 0
     printed = capsys.readouterr().out
-    assert "no probabilities of 2 of 3 cases (liver_0, liver_1)" in printed
-    rows = [row for row in rows_of(tmp_path / "e") if row["case"] == "liver_2"]
+    assert "no probabilities of 5 of 6 cases (liver_00, liver_01, liver_03" in printed
+    rows = [row for row in rows_of(tmp_path / "e") if row["case"] == "liver_02"]
     missed = [row for row in rows if row["state"] == "missed"]
     n = int(next_one.sum())
     assert [float(row["highest_confidence"]) for row in missed] == pytest.approx(
@@ -133,7 +136,7 @@ def test_probabilities_tell_almost_found_from_blind(liver, tmp_path, capsys):
     )
     means = [0.01 + 0.02 / n, 0.4]
     assert [float(row["confidence"]) for row in missed] == pytest.approx(means, abs=1e-3)
-    lines = [line for line in printed.splitlines() if line.startswith("liver_2")]
+    lines = [line for line in printed.splitlines() if line.startswith("liver_02")]
     assert any(line.endswith("almost found") for line in lines)
     assert any(line.endswith("blind") for line in lines)
     assert main([*words, "--probabilities", str(tmp_path / "no"), "-o", str(tmp_path / "e")]) == 1
@@ -151,7 +154,9 @@ def test_lesions_read_back_are_those_that_were_found(liver, tmp_path):
     from napari_unet_mic.evaluation.summary import evaluate_folders
 
     folder = liver[0]
-    made = evaluate_folders(folder / "r", folder / "p", lesions=LesionQuestion(), tolerance_mm=None)
+    made = evaluate_folders(
+        folder / "labelsTr", folder / "p", lesions=LesionQuestion(), tolerance_mm=None
+    )
     assert isinstance(made, Evaluation)
     made.write(tmp_path)
     again = read_evaluation(tmp_path)
