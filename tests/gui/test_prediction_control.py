@@ -9,6 +9,9 @@ from napari_unet_mic.data.dataset import load_case, open_dataset
 from napari_unet_mic.data.phantom import write_liver
 from napari_unet_mic.data.volume import write_labels
 from napari_unet_mic.data.workspace import Workspace
+from napari_unet_mic.evaluation.lesion import judged
+from napari_unet_mic.evaluation.lesion_figures import lesions_by_case
+from napari_unet_mic.evaluation.result_files import read_evaluation
 from napari_unet_mic.gui import layers
 from napari_unet_mic.gui.prediction_control import PredictionControl
 from napari_unet_mic.gui.state import OpenCase
@@ -165,6 +168,11 @@ def test_the_test_set_is_scored_and_shown_in_the_inspector(
     assert found.case("liver_02").foreground_iou == 0.0
     assert scopes == [1]
     assert "2 cases predicted, mean IoU" in fake_app.said[-1]
+    assert (folder / "lesions.csv").is_file()
+    by_case = lesions_by_case(read_evaluation(folder))
+    assert by_case == lesions_by_case(found)
+    states = {name: {one.state for one in judged(by_case[name])} for name in by_case}
+    assert states == {"liver_01": {"found"}, "liver_02": {"missed"}}
 
 
 def test_a_bad_case_of_a_set_is_named_and_the_rest_is_scored(control, fake_app, worker, dataset):

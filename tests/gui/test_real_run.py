@@ -6,6 +6,8 @@ import pytest
 
 from napari_unet_mic.data.dataset import load_case, open_dataset
 from napari_unet_mic.data.phantom import write_liver
+from napari_unet_mic.evaluation.lesion_figures import figures_of, lesions_by_case
+from napari_unet_mic.evaluation.result_files import read_evaluation
 from napari_unet_mic.gui import layers
 from napari_unet_mic.gui.prediction_control import PredictionControl
 from napari_unet_mic.gui.state import OpenCase
@@ -72,7 +74,9 @@ def test_a_run_survives_its_viewer_and_predicts(app, qtbot, dataset, control, wa
     again.close()
 
 
-def test_a_run_is_paused_continued_stopped_resumed_and_duplicated_by_its_buttons(control, wait):
+def test_a_run_is_paused_continued_stopped_resumed_and_duplicated_by_its_buttons(
+    app, control, wait
+):
     control.train_panel.train.click()
     panel, row = control.runs_panel, control.runs_panel.actions_row
     wait(lambda: epochs_done(panel) > 1)
@@ -100,8 +104,23 @@ def test_a_run_is_paused_continued_stopped_resumed_and_duplicated_by_its_buttons
     form.epochs.setValue(2)
     form.train.click()
     wait(lambda: panel.current.name == "tiny-2" and panel.current.state == "finished")
-    assert panel.current.evaluations  # the test case
     assert [status.name for status in panel._statuses] == ["tiny-2", "tiny"]
+    its_evaluations_open_with_their_lesions(app, row, panel.current, wait)
+
+
+def its_evaluations_open_with_their_lesions(app, row, status, wait):
+    """The run's evaluation by its button, then the other one; the page says what the file does."""
+    validation, test = status.evaluations
+    row.asked.emit("evaluation")
+    page = app.panel("inspector").cases.lesions
+    for folder in (validation, test):
+        wait(lambda folder=folder: page._gathered is not None and page._gathered.place == folder)
+        assert (folder / "lesions.csv").is_file()
+        lesions = lesions_by_case(read_evaluation(folder)).values()
+        assert any(one.source == "reference" for case in lesions for one in case)
+        assert page.title.whole == figures_of(lesions, 2, "any").words
+        assert not page.count.isVisibleTo(page)  # nothing is left to be looked for
+        app.panel("inspector").cases.open(test)
 
 
 def test_a_killed_trainer_is_told_once_and_a_second_one_is_refused(app, control, wait, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 from napari_unet_mic.data.files import read_json
 from napari_unet_mic.errors import BadInput
 from napari_unet_mic.evaluation.gathering import gather
+from napari_unet_mic.evaluation.lesion_figures import lesions_by_case
 from napari_unet_mic.network.checkpoint import ModelFolder
 from napari_unet_mic.training import events
 from napari_unet_mic.training.crossvalidation import gather_folds
@@ -59,6 +60,9 @@ def test_five_folds_in_one_run_are_gathered_and_score_the_test_set(each: RunSett
     opened, joined = gather(folder).evaluation, gather(run.folder).evaluation
     assert {case.name for case in opened.cases} == {case.name for case in joined.cases} == names
     assert opened.foreground_iou == pytest.approx(joined.foreground_iou, nan_ok=True)
+    assert (folder / "lesions.csv").is_file()
+    assert lesions_by_case(opened) == lesions_by_case(joined)
+    assert len(lesions_by_case(opened)) == 5
     tested = of(events.TestFinished, rest)[0]
     assert tested.cases == 1
     assert math.isfinite(tested.loss)

@@ -10,6 +10,7 @@ import torch
 from napari_unet_mic.data.files import read_json
 from napari_unet_mic.data.volume import read_labels
 from napari_unet_mic.errors import BadInput, RunLocked
+from napari_unet_mic.evaluation.lesion_figures import lesions_by_case
 from napari_unet_mic.evaluation.result_files import read_evaluation
 from napari_unet_mic.network import checkpoint
 from napari_unet_mic.network.checkpoint import ModelFolder
@@ -74,6 +75,14 @@ def test_a_run_from_dataset_to_test_loss(settings: RunSettings) -> None:
     label = read_labels(run.test_folder / "blob_5.nii.gz")
     assert label.shape == (14, 20, 18)
     assert label.spacing_mm == pytest.approx((2.0, 1.0, 1.0))
+    # both with every lesion, as the lesions page reads it
+    for folder in (run.validation_folder, run.test_folder):
+        assert (folder / "lesions.csv").is_file()
+        evaluation = read_evaluation(folder)
+        assert evaluation.lesions is not None
+        (balls,) = lesions_by_case(evaluation).values()
+        (ball,) = [one for one in balls if one.source == "reference"]  # of the smaller class
+        assert evaluation.lesions.classes == (ball.value,)
     # the test case is nowhere in what was learned from
     splits = read_json(Path(settings.workspace) / "splits_final.json")
     assert not any("blob_5" in names for fold in splits for names in fold.values())
