@@ -88,34 +88,6 @@ def test_a_run_from_dataset_to_test_loss(settings: RunSettings) -> None:
     assert not any("blob_5" in names for fold in splits for names in fold.values())
 
 
-@pytest.mark.parametrize("looks", [3, 5, 6], ids=["between", "last-iteration", "validating"])
-def test_stopped_and_resumed_is_bit_exact(settings: RunSettings, looks: int) -> None:
-    straight = Run.create(settings)
-    train(straight, [].append, never)
-    run = Run.create(dataclasses.replace(settings, name="resumed"))
-    asked = 0
-
-    def stop_soon() -> bool:
-        nonlocal asked
-        asked += bool((run.folder / "plans.json").exists())
-        return asked >= looks
-
-    with_stop: list[Event] = []
-    train(run, with_stop.append, stop_soon)
-    stopped = with_stop[-1]
-    assert isinstance(stopped, events.RunStopped)
-    assert (stopped.epoch, stopped.iteration) == (0, min(looks, 4))
-    rest: list[Event] = []
-    train(run, rest.append, never)
-    resumed = of(events.Resumed, rest)[0]
-    assert (resumed.from_epoch, resumed.from_iteration) == (stopped.epoch, stopped.iteration)
-    ours = checkpoint.load(run.checkpoint("final"))
-    theirs = checkpoint.load(straight.checkpoint("final"))
-    for name, weights in theirs["network_weights"].items():
-        assert torch.equal(ours["network_weights"][name], weights), name
-    assert ours["logging"]["train_losses"] == theirs["logging"]["train_losses"]
-
-
 def test_a_finished_run_has_nothing_left_to_do(settings: RunSettings) -> None:
     run = Run.create(dataclasses.replace(settings, epochs=1, iterations_per_epoch=1))
     train(run, [].append, never)
