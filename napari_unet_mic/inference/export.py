@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from napari_unet_mic.data.volume import Volume
 from napari_unet_mic.errors import GridMismatch
 from napari_unet_mic.planning.plan import Configuration, Plan
-from napari_unet_mic.preprocessing.pipeline import Properties, resampling_options
+from napari_unet_mic.preprocessing.pipeline import Properties, interpolation_of
 from napari_unet_mic.preprocessing.resample import LogitGrid
 from napari_unet_mic.preprocessing.spline import AxisOperator
 
@@ -71,7 +71,7 @@ class LabelExport:
             properties.shape_after_crop,
             properties.target_spacing_mm,
             properties.spacing_mm,
-            **resampling_options(configuration, "probabilities"),
+            how=interpolation_of(configuration, "probabilities"),
         )
         dtype = np.uint8 if n_classes <= 256 else np.uint16
         self._labels = np.zeros(properties.shape_before, dtype=dtype)

@@ -23,6 +23,8 @@ from napari_unet_mic.errors import BadInput, BadPlan, ChannelMismatch, GridMisma
 from napari_unet_mic.planning.plan import Configuration, Plan
 from napari_unet_mic.preprocessing.normalise import normalise
 from napari_unet_mic.preprocessing.resample import (
+    SPLINE_ORDERS,
+    Interpolation,
     resample_image,
     resample_labels,
     resampled_shape,
@@ -232,34 +234,29 @@ def _resample_into(
     properties: Properties,
     configuration: Configuration,
 ) -> None:
-    options = resampling_options(configuration, "data")
     resample_image(
         channel[None],
         properties.shape,
         properties.spacing_mm,
         properties.target_spacing_mm,
+        how=interpolation_of(configuration, "data"),
         out=target[None],
-        **options,
     )
 
 
 def _resampled_labels(
     labels: NDArray[np.int16], properties: Properties, configuration: Configuration
 ) -> NDArray[np.int16]:
-    options = resampling_options(configuration, "seg")
-    if options["order"] == 3 or options["order_z"] != 0:
-        raise _bad_orders("seg", options, "orders 0 or 1, and 0 along a coarse axis")
+    how = interpolation_of(configuration, "seg")
+    if how.order == 3 or how.order_z != 0:
+        raise _bad_orders("seg", how.words, "orders 0 or 1, and 0 along a coarse axis")
     return resample_labels(
-        labels,
-        properties.shape,
-        properties.spacing_mm,
-        properties.target_spacing_mm,
-        **options,
+        labels, properties.shape, properties.spacing_mm, properties.target_spacing_mm, how=how
     )
 
 
-def resampling_options(configuration: Configuration, kind: str) -> dict[str, Any]:
-    """Return `order`, `order_z` and `force_separate_z` for ``data``, ``seg`` or ``probabilities``.
+def interpolation_of(configuration: Configuration, kind: str) -> Interpolation:
+    """Return how ``data``, ``seg`` or ``probabilities`` are resampled.
 
     Raises
     ------
@@ -267,21 +264,17 @@ def resampling_options(configuration: Configuration, kind: str) -> dict[str, Any
         When an order is not 0, 1 or 3.
     """
     given = getattr(configuration, f"resampling_fn_{kind}_kwargs")
-    options = {
-        "order": given.get("order", 3),
-        "order_z": given.get("order_z", 0),
-        "force_separate_z": given.get("force_separate_z", False),
-    }
-    if options["order"] not in (0, 1, 3) or options["order_z"] not in (0, 1, 3):
-        raise _bad_orders(kind, options, "spline orders 0, 1 or 3")
-    return options
+    order, order_z = given.get("order", 3), given.get("order_z", 0)
+    if order not in SPLINE_ORDERS or order_z not in SPLINE_ORDERS:
+        raise _bad_orders(kind, f"order {order}, order_z {order_z}", "spline orders 0, 1 or 3")
+    return Interpolation(order, order_z, given.get("force_separate_z", False))
 
 
-def _bad_orders(kind: str, options: Mapping[str, Any], expected: str) -> BadPlan:
+def _bad_orders(kind: str, got: str, expected: str) -> BadPlan:
     return BadPlan(
         f"resampling_fn_{kind}_kwargs",
         expected=expected,
-        got=f"order {options['order']}, order_z {options['order_z']}",
+        got=got,
         advice="correct the plans file",
     )
 

@@ -30,6 +30,60 @@ from napari_unet_mic.preprocessing.spline import (
 
 ANISOTROPY_THRESHOLD = 3
 """Ratio of spacings above which nnU-Net calls a grid anisotropic."""
+SPLINE_ORDERS = (0, 1, 3)
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """Between the voxels of a grid: which splines, and whether one axis goes on its own.
+
+    Parameters
+    ----------
+    order
+        Spline order: 0 takes the nearest voxel, 1 is linear, 3 cubic.
+    order_z
+        The order along a coarse axis.
+    force_separate_z
+        Whether the coarsest axis always (True) or never (False) goes on its own; None: where
+        the grid is anisotropic.
+    """
+
+    order: int
+    order_z: int = 0
+    force_separate_z: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.order not in SPLINE_ORDERS or self.order_z not in SPLINE_ORDERS:
+            raise ValueError(f"expected spline orders 0, 1 or 3, got {self.words}")
+
+    @property
+    def words(self) -> str:
+        """The orders as words."""
+        return f"order {self.order}, order_z {self.order_z}"
+
+    def coarse_axis(
+        self, current_spacing_mm: Sequence[float], new_spacing_mm: Sequence[float]
+    ) -> int | None:
+        """Return the axis that is resampled on its own, or None where all go together.
+
+        Notes
+        -----
+        nnU-Net's rule: the current spacing is asked first, then the new one; the grid is
+        anisotropic above a ratio of 3, and then exactly one axis must be the coarsest.
+        """
+        if self.force_separate_z is False:
+            return None
+        if self.force_separate_z or _is_anisotropic(current_spacing_mm):
+            spacing = current_spacing_mm
+        elif _is_anisotropic(new_spacing_mm):
+            spacing = new_spacing_mm
+        else:
+            return None
+        coarsest = [axis for axis, value in enumerate(spacing) if max(spacing) / value == 1]
+        return coarsest[0] if len(coarsest) == 1 else None
+
+
+CUBIC, LINEAR = Interpolation(3), Interpolation(1)
 
 
 def resampled_shape(
@@ -42,31 +96,6 @@ def resampled_shape(
     )
 
 
-def coarse_axis(
-    current_spacing_mm: Sequence[float],
-    new_spacing_mm: Sequence[float],
-    *,
-    force_separate_z: bool | None = None,
-) -> int | None:
-    """Return the axis that is resampled on its own, or None where all go together.
-
-    Notes
-    -----
-    nnU-Net's rule: the current spacing is asked first, then the new one; the grid is
-    anisotropic above a ratio of 3, and then exactly one axis must be the coarsest.
-    """
-    if force_separate_z is False:
-        return None
-    if force_separate_z or _is_anisotropic(current_spacing_mm):
-        spacing = current_spacing_mm
-    elif _is_anisotropic(new_spacing_mm):
-        spacing = new_spacing_mm
-    else:
-        return None
-    coarsest = [axis for axis, value in enumerate(spacing) if max(spacing) / value == 1]
-    return coarsest[0] if len(coarsest) == 1 else None
-
-
 def _is_anisotropic(spacing_mm: Sequence[float]) -> bool:
     return max(spacing_mm) / min(spacing_mm) > ANISOTROPY_THRESHOLD
 
@@ -77,12 +106,10 @@ def resample_image(
     current_spacing_mm: Sequence[float],
     new_spacing_mm: Sequence[float],
     *,
-    order: int = 3,
-    order_z: int = 0,
-    force_separate_z: bool | None = None,
+    how: Interpolation = CUBIC,
     out: FloatArray | None = None,
 ) -> FloatArray:
-    """Resample an image (C, Z, Y, X) to `new_shape` with a cubic spline.
+    """Resample an image (C, Z, Y, X) to `new_shape`, with a cubic spline unless told otherwise.
 
     Parameters
     ----------
@@ -92,8 +119,6 @@ def resample_image(
         Three sizes, normally from `resampled_shape`.
     current_spacing_mm, new_spacing_mm
         Decide only whether an axis is coarse; the scale comes from the shapes.
-    order, order_z
-        Spline order (0, 1 or 3), and the order along a coarse axis.
     out
         Where to write; a new array without it.
 
@@ -114,14 +139,14 @@ def resample_image(
             return image.astype(np.float32, copy=False)
         out[...] = image
         return out
-    axis = coarse_axis(current_spacing_mm, new_spacing_mm, force_separate_z=force_separate_z)
+    axis = how.coarse_axis(current_spacing_mm, new_spacing_mm)
     if out is None:
         out = np.empty((len(image), *new_shape), dtype=np.float32)  # (C, Z, Y, X)
     for channel, target in zip(image, out, strict=True):
         if axis is None:
-            _resample_volume(channel, target, _operators(shape, new_shape, order), clip=True)
+            _resample_volume(channel, target, _operators(shape, new_shape, how.order), clip=True)
         else:
-            _resample_planes(channel, target, axis, order, order_z)
+            _resample_planes(channel, target, axis, how)
     return out
 
 
@@ -131,9 +156,7 @@ def resample_logits(
     current_spacing_mm: Sequence[float],
     new_spacing_mm: Sequence[float],
     *,
-    order: int = 1,
-    order_z: int = 0,
-    force_separate_z: bool | None = None,
+    how: Interpolation = LINEAR,
     rows: slice | None = None,
 ) -> FloatArray:
     """Resample logits (K, z, y, x) to `new_shape`, or only some planes of it.
@@ -150,13 +173,7 @@ def resample_logits(
         float32 (K, rows, y, x).
     """
     grid = LogitGrid.between(
-        logits.shape[1:],
-        new_shape,
-        current_spacing_mm,
-        new_spacing_mm,
-        order=order,
-        order_z=order_z,
-        force_separate_z=force_separate_z,
+        logits.shape[1:], new_shape, current_spacing_mm, new_spacing_mm, how=how
     )
     start, stop, _ = (rows or slice(None)).indices(new_shape[0])
     if stop <= start:
@@ -182,14 +199,12 @@ class LogitGrid:
         current_spacing_mm: Sequence[float],
         new_spacing_mm: Sequence[float],
         *,
-        order: int = 1,
-        order_z: int = 0,
-        force_separate_z: bool | None = None,
+        how: Interpolation = LINEAR,
     ) -> LogitGrid:
         """From a shape (z, y, x) to a new one; the other parameters are `resample_logits`'s."""
-        coarse = coarse_axis(current_spacing_mm, new_spacing_mm, force_separate_z=force_separate_z)
+        coarse = how.coarse_axis(current_spacing_mm, new_spacing_mm)
         along, rows, columns = (
-            axis_operator(n_in, n_out, order_z if axis == coarse else order)
+            axis_operator(n_in, n_out, how.order_z if axis == coarse else how.order)
             for axis, (n_in, n_out) in enumerate(zip(shape, new_shape, strict=True))
         )
         return cls((along, rows, columns))
@@ -231,12 +246,12 @@ def _operators(shape: Sequence[int], new_shape: Sequence[int], order: int) -> li
 
 
 def _resample_planes(
-    channel: NDArray[Any], target: FloatArray, axis: int, order: int, order_z: int
+    channel: NDArray[Any], target: FloatArray, axis: int, how: Interpolation
 ) -> None:
     """Separate-z: each plane on its own and clipped to its own range, then along `axis`."""
     source, out = np.moveaxis(channel, axis, 0), np.moveaxis(target, axis, 0)
-    in_plane = _operators(source.shape[1:], out.shape[1:], order)
-    along = axis_operator(source.shape[0], out.shape[0], order_z)
+    in_plane = _operators(source.shape[1:], out.shape[1:], how.order)
+    along = axis_operator(source.shape[0], out.shape[0], how.order_z)
     if not along.is_selection:
         planes = np.empty((len(source), *out.shape[1:]), dtype=np.float32)
         for plane, made in zip(source, planes, strict=True):
@@ -301,9 +316,7 @@ def resample_labels(
     current_spacing_mm: Sequence[float],
     new_spacing_mm: Sequence[float],
     *,
-    order: int = 1,
-    order_z: int = 0,
-    force_separate_z: bool | None = None,
+    how: Interpolation = LINEAR,
 ) -> LabelArray:
     """Resample a label map (Z, Y, X): the class with the largest resampled indicator wins.
 
@@ -311,8 +324,8 @@ def resample_labels(
     ----------
     labels
         Integers; -1 (outside the non-zero region) is a class like the others.
-    order
-        1 for indicators, 0 for the nearest voxel. Along a coarse axis it is always the
+    how
+        Order 1 for indicators, 0 for the nearest voxel. Along a coarse axis it is always the
         nearest plane.
 
     Returns
@@ -323,7 +336,7 @@ def resample_labels(
     Raises
     ------
     ValueError
-        For another `order`, or an `order_z` other than 0 along a coarse axis.
+        For another order, or an `order_z` other than 0 along a coarse axis.
 
     Notes
     -----
@@ -333,11 +346,11 @@ def resample_labels(
     labels = labels.astype(np.int16, copy=False)
     if tuple(new_shape) == labels.shape:
         return labels
-    axis = coarse_axis(current_spacing_mm, new_spacing_mm, force_separate_z=force_separate_z)
-    if order not in (0, 1) or (axis is not None and order_z != 0):
-        raise ValueError(f"labels are resampled with order 0 or 1, not {order} ({order_z} along z)")
+    axis = how.coarse_axis(current_spacing_mm, new_spacing_mm)
+    if how.order == 3 or (axis is not None and how.order_z != 0):
+        raise ValueError(f"labels are resampled with order 0 or 1, not {how.words}")
     in_plane_shape = [n if a == axis else new_shape[a] for a, n in enumerate(labels.shape)]
-    if order == 0:
+    if how.order == 0:
         result = _take(labels, labels.shape, in_plane_shape)
     else:
         result = argmax_of_indicators(labels, in_plane_shape)

@@ -9,7 +9,7 @@ import pytest
 
 from napari_unet_mic.data.volume import Volume, read_image, read_labels
 from napari_unet_mic.planning.plan import Configuration, Plan, read_plan
-from napari_unet_mic.preprocessing.pipeline import Properties, prepare, resampling_options
+from napari_unet_mic.preprocessing.pipeline import Properties, interpolation_of, prepare
 from napari_unet_mic.preprocessing.resample import resample_logits
 
 CASES = ["hippocampus_001", "hippocampus_003", "ProstateX_0001", "CRLM-CT-1004"]
@@ -49,7 +49,7 @@ def exported(properties: Properties, plan: Plan, configuration: Configuration) -
     """The recipe of the reference: smooth random logits, brought back a few planes at a time."""
     random = np.random.default_rng(1).standard_normal((N_CLASSES, 6, 8, 8)).astype(np.float32)
     logits = resample_logits(random, properties.shape, (1, 1, 1), (1, 1, 1))
-    options = resampling_options(configuration, "probabilities")
+    how = interpolation_of(configuration, "probabilities")
     labels = np.zeros(properties.shape_before, dtype=np.uint8)
     inside = labels[properties.box.slices]
     for start in range(0, properties.shape_after_crop[0], 8):
@@ -59,8 +59,8 @@ def exported(properties: Properties, plan: Plan, configuration: Configuration) -
             properties.shape_after_crop,
             properties.target_spacing_mm,
             properties.spacing_mm,
+            how=how,
             rows=rows,
-            **options,
         )
         inside[rows] = slab.argmax(axis=0)
     return labels.transpose(plan.transpose_backward)

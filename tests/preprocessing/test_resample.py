@@ -5,7 +5,8 @@ import pytest
 from scipy import ndimage
 
 from napari_unet_mic.preprocessing.resample import (
-    coarse_axis,
+    CUBIC,
+    Interpolation,
     resample_image,
     resample_labels,
     resample_logits,
@@ -45,7 +46,7 @@ def test_shape_rounds_halves_to_even() -> None:
 def test_coarse_axis(
     current: tuple[float, ...], new: tuple[float, ...], force: bool | None, expected: int | None
 ) -> None:
-    assert coarse_axis(current, new, force_separate_z=force) == expected
+    assert Interpolation(3, force_separate_z=force).coarse_axis(current, new) == expected
 
 
 def test_image_follows_the_cubic_spline_and_is_clipped() -> None:
@@ -80,7 +81,7 @@ def test_coarse_axis_takes_the_nearest_plane(axis: int) -> None:
 def test_order_z_of_one_interpolates_between_planes() -> None:
     image = np.zeros((1, 2, 4, 4), dtype=np.float32)
     image[0, 1] = 1
-    made = resample_image(image, (4, 4, 4), (8, 1, 1), (4, 1, 1), order_z=1)
+    made = resample_image(image, (4, 4, 4), (8, 1, 1), (4, 1, 1), how=Interpolation(3, 1))
     assert made[0, :, 0, 0].tolist() == [0, 0.25, 0.75, 1]
 
 
@@ -149,9 +150,17 @@ def test_empty_labels_stay_empty() -> None:
 
 def test_labels_of_order_zero_are_nearest() -> None:
     labels = np.array([[[0, 1, 2, 3]]])
-    assert resample_labels(labels, (1, 1, 2), (1, 1, 1), (1, 1, 2), order=0).tolist() == [[[1, 3]]]
+    assert resample_labels(
+        labels, (1, 1, 2), (1, 1, 1), (1, 1, 2), how=Interpolation(0)
+    ).tolist() == [[[1, 3]]]
 
 
 def test_labels_refuse_other_orders() -> None:
     with pytest.raises(ValueError, match="order 0 or 1"):
-        resample_labels(np.zeros((2, 2, 2)), (4, 4, 4), (1, 1, 1), (1, 1, 1), order=3)
+        resample_labels(np.zeros((2, 2, 2)), (4, 4, 4), (1, 1, 1), (1, 1, 1), how=CUBIC)
+
+
+@pytest.mark.parametrize("orders", [(2, 0), (3, 5)], ids=str)
+def test_other_orders_are_no_interpolation(orders: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="spline orders 0, 1 or 3"):
+        Interpolation(*orders)
