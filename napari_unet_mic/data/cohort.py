@@ -15,6 +15,9 @@ import numpy as np
 
 from .examine import Examined
 from .findings import Finding, found
+from .grid import Grid
+
+Placed = Sequence[tuple[Examined, Grid]]
 
 PRESENT_IN_MOST = 0.9
 """A class that so many labelled cases have is expected in every one."""
@@ -25,10 +28,11 @@ _ODD_SPACING, _ODD_EXTENT, _ODD_INTENSITY = 2.0, 2.5, 10.0
 
 def compare_cases(cases: Sequence[Examined], classes: Mapping[int, str] | None) -> list[Finding]:
     """Return the findings that no case shows on its own."""
+    placed = [(case, case.grid) for case in cases if case.grid is not None]
     return [
         *_class_findings(cases, classes or {}),
-        *_spacing_outliers(cases),
-        *_extent_outliers(cases),
+        *_spacing_outliers(placed),
+        *_extent_outliers(placed),
         *_orientation_outliers(cases),
         *_intensity_outliers(cases),
         *_duplicate_labels(cases),
@@ -44,11 +48,8 @@ def _class_findings(cases: Sequence[Examined], classes: Mapping[int, str]) -> li
         if not value or not labelled:
             continue
         if not having:
-            got, expected = (
-                "none",
-                f"class {value} {name} in at least one of {len(labelled)} labels",
-            )
-            findings.append(found("class-nowhere", expected=expected, got=got))
+            expected = f"class {value} {name} in at least one of {len(labelled)} labels"
+            findings.append(found("class-nowhere", expected=expected, got="none"))
             continue
         findings += _missing_by_split(value, name, having, labelled)
         if len(having) < PRESENT_IN_MOST * len(labelled):
@@ -112,53 +113,36 @@ def outliers(values: Sequence[float], factor: float) -> list[int]:
     return np.flatnonzero(usable & (away > limit)).tolist()
 
 
-def _spacing_outliers(cases: Sequence[Examined]) -> list[Finding]:
+def _spacing_outliers(placed: Placed) -> Iterable[Finding]:
     """Compare in-plane and slice spacing apart: the largest of the three is the slice's."""
-    placed = [case for case in cases if case.grid is not None]
-    sorted_mm = [sorted(case.grid.spacing_mm) for case in placed if case.grid]
     odd: dict[int, float] = {}
     for place in range(3):
-        values = [spacing[place] for spacing in sorted_mm]
+        values = [sorted(grid.spacing_mm)[place] for _, grid in placed]
         for row in outliers(values, _ODD_SPACING):
             odd.setdefault(row, float(np.median(values)))
-    findings = []
     for row, usual in sorted(odd.items()):
-        case = placed[row]
-        assert case.grid is not None
-        shown = " ".join(f"{mm:.4g}" for mm in case.grid.spacing_mm)
-        findings.append(
-            found(
-                "spacing-outlier",
-                case=case.name,
-                file=case.grid.file,
-                expected=f"a voxel size near the other cases' ({usual:.3g} mm)",
-                got=f"{shown} mm (z y x)",
-            )
+        case, grid = placed[row]
+        shown = " ".join(f"{mm:.4g}" for mm in grid.spacing_mm)
+        yield found(
+            "spacing-outlier",
+            case=case.name,
+            file=grid.file,
+            expected=f"a voxel size near the other cases' ({usual:.3g} mm)",
+            got=f"{shown} mm (z y x)",
         )
-    return findings
 
 
-def _extent_outliers(cases: Sequence[Examined]) -> list[Finding]:
-    placed = [case for case in cases if case.grid is not None]
-    litres = [
-        math.prod(n * mm for n, mm in zip(case.grid.shape, case.grid.spacing_mm, strict=True)) / 1e6
-        for case in placed
-        if case.grid is not None
-    ]
-    findings = []
+def _extent_outliers(placed: Placed) -> Iterable[Finding]:
+    litres = [math.prod((*grid.shape, *grid.spacing_mm)) / 1e6 for _, grid in placed]
     for row in outliers(litres, _ODD_EXTENT**3):
-        case = placed[row]
-        assert case.grid is not None
-        findings.append(
-            found(
-                "extent-outlier",
-                case=case.name,
-                file=case.grid.file,
-                expected=f"a volume near the other cases' {np.median(litres):.3g} litres",
-                got=f"{litres[row]:.3g} litres",
-            )
+        case, grid = placed[row]
+        yield found(
+            "extent-outlier",
+            case=case.name,
+            file=grid.file,
+            expected=f"a volume near the other cases' {np.median(litres):.3g} litres",
+            got=f"{litres[row]:.3g} litres",
         )
-    return findings
 
 
 def _orientation_outliers(cases: Sequence[Examined]) -> list[Finding]:
