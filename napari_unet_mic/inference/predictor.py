@@ -18,13 +18,13 @@ import torch
 from numpy.typing import NDArray
 
 from napari_unet_mic.data.volume import Volume
-from napari_unet_mic.errors import ChannelMismatch, NotYet
+from napari_unet_mic.errors import ChannelMismatch
 from napari_unet_mic.inference.batch import BatchSummary, CaseEvent, predict_files
 from napari_unet_mic.inference.export import LabelExport
+from napari_unet_mic.inference.loading import load_folds
 from napari_unet_mic.inference.memory import GB, estimate, fitting, images_at_once
 from napari_unet_mic.inference.model_parts import (
     chosen_folds,
-    configuration_name,
     mirroring_sentence,
     model_sentence,
 )
@@ -39,14 +39,7 @@ from napari_unet_mic.inference.sliding_window import (
     finished_planes,
     predict_logits,
 )
-from napari_unet_mic.network.build import build_network, check_weights
-from napari_unet_mic.network.channels_last import order_for
-from napari_unet_mic.network.checkpoint import (
-    Fold,
-    ModelFolder,
-    load,
-    plain_names,
-)
+from napari_unet_mic.network.checkpoint import Fold, ModelFolder
 from napari_unet_mic.network.unet import UNet
 from napari_unet_mic.planning.plan import Configuration
 from napari_unet_mic.preprocessing.pipeline import Prepared, Properties, prepare, properties_of
@@ -142,44 +135,30 @@ class Predictor:
             A kind of model that a later release predicts with.
         """
         model = ModelFolder.open(model_folder)
-        n_channels, n_classes = model.n_channels, model.n_classes
         used = chosen_folds(model, folds, checkpoint)
         torch_device, device_sentence = choose_device(device)
         dtype, precision_sentence = choose_precision(precision, torch_device)
         files = [model.file(fold, checkpoint) for fold in used]
-        loaded = [load(file) for file in files]
-        name = configuration_name(model, loaded, [str(file) for file in files])
-        configuration = model.plan.configuration(name)
-        if configuration.previous_stage:
-            raise NotYet(f"predicting with {name}, a cascade's second stage,")
-        networks = []
-        for one, file in zip(loaded, files, strict=True):
-            weights = plain_names(one["network_weights"])
-            check_weights(configuration, weights, n_channels, n_classes, thing=str(file))
-            network = build_network(
-                configuration, n_channels, n_classes, deep_supervision=False, initialize=False
-            )
-            network.load_state_dict(weights, assign=True)
-            order_for(network, torch_device, dtype)
-            networks.append(network.to(torch_device).eval())
-        allowed = loaded[0].get("inference_allowed_mirroring_axes") or ()
+        loaded = load_folds(model, files, torch_device, dtype)
+        allowed = loaded.mirror_axes
         on = mirroring if mirroring is not None else torch_device.type != "cpu"
-        axes = tuple(int(axis) for axis in allowed) if on else ()
+        axes = allowed if on else ()
+        sentences = (
+            model_sentence(loaded.configuration.name, used, checkpoint),
+            device_sentence,
+            precision_sentence,
+            mirroring_sentence(mirroring, axes, len(allowed), torch_device),
+        )
         return cls(
             model,
-            configuration,
+            loaded.configuration,
             used,
             torch_device,
             dtype,
             axes,
-            (
-                model_sentence(name, used, checkpoint),
-                device_sentence,
-                precision_sentence,
-                mirroring_sentence(mirroring, axes, len(allowed), torch_device),
-            ),
+            sentences,
             memory_gb,
-            tuple(networks),
+            loaded.networks,
             precision != "auto" or dtype == torch.float32,
         )
 
