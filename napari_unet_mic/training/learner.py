@@ -22,6 +22,7 @@ from napari_unet_mic.errors import BadCheckpoint, BadInput
 from napari_unet_mic.network import checkpoint
 from napari_unet_mic.network.build import build_network
 from napari_unet_mic.network.channels_last import order_for
+from napari_unet_mic.network.unet import UNet
 from napari_unet_mic.planning.plan import Configuration, Plan
 from napari_unet_mic.training.events import ClassScores
 from napari_unet_mic.training.losses import deep_supervision_loss
@@ -29,6 +30,18 @@ from napari_unet_mic.training.patches import Batch
 from napari_unet_mic.training.run import RunSettings
 
 WEIGHT_DECAY, MOMENTUM, CLIP, POLY_EXPONENT, EMA = 3e-5, 0.99, 12.0, 0.9, 0.9
+
+RECORD = (
+    "mean_fg_dice",
+    "ema_fg_dice",
+    "dice_per_class_or_region",
+    "train_losses",
+    "val_losses",
+    "lrs",
+    "epoch_start_timestamps",
+    "epoch_end_timestamps",
+)
+"""What nnU-Net's checkpoints keep of every epoch (`Learner.logging`)."""
 
 
 @dataclass
@@ -69,13 +82,7 @@ class Learner:
         self.settings = settings
         self.device = device
         self.precision = precision
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
-            self.network = build_network(
-                configuration, len(dataset.channel_names), len(dataset.classes)
-            )
-        self.network.to(device)
-        order_for(self.network, device, precision)
+        self.network = self._new_network()
         self.optimizer = torch.optim.SGD(
             self.network.parameters(),
             settings.learning_rate,
@@ -90,19 +97,18 @@ class Learner:
         if settings.class_weights is not None:
             self.class_weights = torch.tensor(settings.class_weights, device=device)
         self.best_ema: float | None = None
-        self.logging: dict[str, list[Any]] = {
-            name: []
-            for name in (
-                "mean_fg_dice",
-                "ema_fg_dice",
-                "dice_per_class_or_region",
-                "train_losses",
-                "val_losses",
-                "lrs",
-                "epoch_start_timestamps",
-                "epoch_end_timestamps",
+        self.logging: dict[str, list[Any]] = {name: [] for name in RECORD}
+
+    def _new_network(self) -> UNet:
+        """Return the network with the seed's first weights, on the device."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.settings.seed)
+            network = build_network(
+                self.configuration, len(self.dataset.channel_names), len(self.dataset.classes)
             )
-        }
+        network.to(self.device)
+        order_for(network, self.device, self.precision)
+        return network
 
     @property
     def parameters(self) -> int:
