@@ -72,6 +72,20 @@ class PlanPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._make_source()
+        self._make_planner()
+        self._make_buttons()
+        self._make_plan()
+        guard_wheel(self.source, self.planner, self.memory, self.configuration)
+        self._lay_out()
+        self._on_source_changed()
+        self.set_working(None)
+        self.show_plan(None)
+        self.button.setEnabled(False)
+
+    # ---- the parts -----------------------------------------------------------------------
+    def _make_source(self) -> None:
+        """Make what says where things go and where the plan comes from."""
         self.workspace = PathChoice("Workspace folder", folder=True, nothing="open a dataset first")
         explained(
             self.workspace.button,
@@ -89,6 +103,13 @@ class PlanPanel(QWidget):
             "--plans FILE",
         )
         self.source.currentIndexChanged.connect(self._on_source_changed)
+        self.plans_file = PathChoice(
+            "Plans file", folder=False, nothing="no file chosen", pattern="Plans (*.json)"
+        )
+        explained(self.plans_file.button, "Choose a plans.json", "--plans FILE")
+        self.plans_file.chosen.connect(self._on_plans_file_chosen)
+
+    def _make_planner(self) -> None:
         self.planner = short_combo(QComboBox())
         for name, preset in PRESETS.items():
             self.planner.addItem(PLANNER_WORDS.get(name, name), (name, preset.memory_gb))
@@ -107,11 +128,8 @@ class PlanPanel(QWidget):
             "Patch and batch are made to fit a graphics card with so much memory",
             "--gpu-memory-gb G",
         )
-        self.plans_file = PathChoice(
-            "Plans file", folder=False, nothing="no file chosen", pattern="Plans (*.json)"
-        )
-        explained(self.plans_file.button, "Choose a plans.json", "--plans FILE")
-        self.plans_file.chosen.connect(self._on_plans_file_chosen)
+
+    def _make_buttons(self) -> None:
         self.button = QPushButton("Plan")
         explained(
             self.button,
@@ -124,6 +142,9 @@ class PlanPanel(QWidget):
         self.progress = explained(QProgressBar(), "Training cases measured so far")
         self.progress.setFormat("%v of %m cases")
         self.error = ErrorLine()
+
+    def _make_plan(self) -> None:
+        """Make what shows the plan: its configurations, the stages of one, and what they cost."""
         self.configuration = short_combo(QComboBox(), 10)
         explained(
             self.configuration,
@@ -148,12 +169,6 @@ class PlanPanel(QWidget):
         )
         self.size = QLabel()
         self.size.setWordWrap(True)
-        guard_wheel(self.source, self.planner, self.memory, self.configuration)
-        self._lay_out()
-        self._on_source_changed()
-        self.set_working(None)
-        self.show_plan(None)
-        self.button.setEnabled(False)
 
     def _lay_out(self) -> None:
         form = QGridLayout()

@@ -27,6 +27,7 @@ from qtpy.QtWidgets import (
 
 from napari_unet_mic.errors import BadInput
 from napari_unet_mic.gui.commands import option_of
+from napari_unet_mic.gui.controls import holding
 from napari_unet_mic.gui.devices import DeviceCombo
 from napari_unet_mic.gui.fitting import Room
 from napari_unet_mic.gui.forms import (
@@ -182,38 +183,6 @@ class TrainPanel(QWidget):
         self.estimated.setWordWrap(True)
 
     def _lay_out(self, command_button: QWidget | None) -> None:
-        form = QGridLayout()
-        form.setVerticalSpacing(4)
-        form.setHorizontalSpacing(4)
-        form.setColumnStretch(1, 3)
-        form.setColumnStretch(3, 3)
-        steps = QHBoxLayout()
-        steps.setSpacing(3)
-        steps.addWidget(self.epochs, 1)
-        steps.addWidget(QLabel("of"))
-        steps.addWidget(self.iterations, 1)
-        steps.addWidget(QLabel("steps"))
-        self._split_row = QWidget()
-        own = QHBoxLayout(self._split_row)
-        own.setContentsMargins(0, 0, 0, 0)
-        own.addWidget(self.splits, 1)
-        own.addWidget(QLabel("its fold"))
-        own.addWidget(self.own_fold)
-        places = (
-            ("Run", self.name, 0, 0),
-            ("Network", self.configuration, 0, 2),
-            ("Fold", self.fold, 1, 0),
-            ("Device", self.device, 1, 2),
-        )
-        for words, part, row, column in places:
-            form.addWidget(QLabel(words), row, column)
-            form.addWidget(part, row, column + 1)
-        form.addWidget(self._split_row, 2, 0, 1, 4)
-        form.addWidget(QLabel("Epochs"), 3, 0)
-        form.addLayout(steps, 3, 1, 1, 3)
-        form.addWidget(QLabel("Start from"), 4, 0)
-        form.addWidget(self.start, 4, 1, 1, 3)
-        self._split_row.hide()
         buttons = QHBoxLayout()
         for button in (self.train, self.estimate, self.cancel):
             buttons.addWidget(button)
@@ -223,11 +192,46 @@ class TrainPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 6)
         layout.setSpacing(4)
-        layout.addLayout(form)
+        layout.addLayout(self._grid())
         layout.addWidget(self.more_section)
         layout.addWidget(self.estimated)
         layout.addLayout(buttons)
         layout.addWidget(self.error)
+
+    def _grid(self) -> QGridLayout:
+        """Return the fields in their places; those of an own split are hidden at first."""
+        grid = QGridLayout()
+        grid.setVerticalSpacing(4)
+        grid.setHorizontalSpacing(4)
+        grid.setColumnStretch(1, 3)
+        grid.setColumnStretch(3, 3)
+        places = (
+            ("Run", self.name, 0, 0),
+            ("Network", self.configuration, 0, 2),
+            ("Fold", self.fold, 1, 0),
+            ("Device", self.device, 1, 2),
+        )
+        for words, part, row, column in places:
+            grid.addWidget(QLabel(words), row, column)
+            grid.addWidget(part, row, column + 1)
+        own = QHBoxLayout()
+        own.addWidget(self.splits, 1)
+        own.addWidget(QLabel("its fold"))
+        own.addWidget(self.own_fold)
+        self._split_row = holding(own)
+        self._split_row.hide()
+        grid.addWidget(self._split_row, 2, 0, 1, 4)
+        steps = QHBoxLayout()
+        steps.setSpacing(3)
+        steps.addWidget(self.epochs, 1)
+        steps.addWidget(QLabel("of"))
+        steps.addWidget(self.iterations, 1)
+        steps.addWidget(QLabel("steps"))
+        grid.addWidget(QLabel("Epochs"), 3, 0)
+        grid.addLayout(steps, 3, 1, 1, 3)
+        grid.addWidget(QLabel("Start from"), 4, 0)
+        grid.addWidget(self.start, 4, 1, 1, 3)
+        return grid
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
         """Style what is hidden now, rather than when it appears."""
