@@ -174,28 +174,12 @@ def evaluate_pairs(
         lesions = settled(lesions, [pair.reference for pair in todo], classes, ignore)
         notes = [*notes, *without_probabilities(lesions, [pair.name for pair in todo])]
     answers = in_threads(one, todo, workers, keep_going, progress, should_stop)
-    found = [answer for answer in answers if isinstance(answer, CaseResult)]
-    errors = [answer for answer in answers if not isinstance(answer, CaseResult)]
-    if errors and not found:
-        raise errors[0]
-    failed = tuple(
-        FailedCase(pair.name, str(answer))
-        for pair, answer in zip(todo, answers, strict=True)
-        if not isinstance(answer, CaseResult)
-    )
+    found, failed = without_failed([pair.name for pair in todo], answers)
     if classes is None:
-        values = sorted({0}.union(*(case.scores for case in found)))
-        classes = {value: f"class {value}" if value else "background" for value in values}
-        found = [_widened(case, values) for case in found]
-    displaced = [
-        f"{case.prediction_file}: its grid lies {case.displacement_voxels:.2g} voxels off "
-        "its reference's; compared voxel by voxel"
-        for case in found
-        if case.displacement_voxels > SAME_GRID_VOXELS
-    ]
-    return Evaluation(
-        tuple(found), dict(classes), tolerance_mm, (*notes, *displaced), failed, ignore, lesions
-    )
+        classes = numbered_names(value for case in found for value in case.scores)
+        found = [_widened(case, list(classes)) for case in found]
+    said = (*notes, *_displaced(found))
+    return Evaluation(tuple(found), dict(classes), tolerance_mm, said, failed, ignore, lesions)
 
 
 def evaluate_folders(
@@ -282,6 +266,35 @@ def in_threads(
             if progress is not None:
                 progress(len(done), len(todo))
     return [done[index] for index in range(len(todo))]
+
+
+def without_failed(
+    names: Sequence[str], answers: Sequence[Answer | UNetMicError]
+) -> tuple[list[Answer], tuple[FailedCase, ...]]:
+    """Part the answers from the cases that failed; where all did, the first error is raised."""
+    found = [answer for answer in answers if not isinstance(answer, UNetMicError)]
+    failed = []
+    for name, answer in zip(names, answers, strict=True):
+        if isinstance(answer, UNetMicError):
+            if not found:
+                raise answer
+            failed.append(FailedCase(name, str(answer)))
+    return found, tuple(failed)
+
+
+def numbered_names(values: Iterable[int]) -> dict[int, str]:
+    """Return names for classes that nobody declared: background, class 1, …"""
+    return {value: f"class {value}" if value else "background" for value in sorted({0, *values})}
+
+
+def _displaced(cases: Sequence[CaseResult]) -> list[str]:
+    """Say which predictions lie a little off their reference's grid."""
+    return [
+        f"{case.prediction_file}: its grid lies {case.displacement_voxels:.2g} voxels off "
+        "its reference's; compared voxel by voxel"
+        for case in cases
+        if case.displacement_voxels > SAME_GRID_VOXELS
+    ]
 
 
 def _highest(reference: Volume, prediction: Volume, ignore: int | None) -> int:
