@@ -18,7 +18,7 @@ from pathlib import Path
 from napari_unet_mic.data.files import write_whole
 from napari_unet_mic.data.layout import read_declared
 from napari_unet_mic.data.volume import Volume, read_labels
-from napari_unet_mic.errors import BadInput, UNetMicError
+from napari_unet_mic.errors import BadInput
 from napari_unet_mic.evaluation.confusion import Table
 from napari_unet_mic.evaluation.difference import (
     BROKEN,
@@ -31,7 +31,12 @@ from napari_unet_mic.evaluation.lesion_classes import settled
 from napari_unet_mic.evaluation.lesion_difference import LesionChange, lesion_changes
 from napari_unet_mic.evaluation.pairing import CasePair, find_dataset_json, pair_files
 from napari_unet_mic.evaluation.results import CaseResult, FailedCase, pool
-from napari_unet_mic.evaluation.summary import compare, in_threads
+from napari_unet_mic.evaluation.summary import (
+    compare,
+    in_threads,
+    numbered_names,
+    without_failed,
+)
 
 DIFFERENCE = "difference.csv"
 DIFFERENCE_COLUMNS = ("case", "class", "fixed", "broken", "still_wrong")
@@ -199,11 +204,10 @@ def compare_folders(
         lesions = settled(question, [trio.reference for trio in trios], classes, ignore)
 
     def one(trio: Trio) -> CaseDifference:
-        volumes = [read_labels(file) for file in (trio.reference, trio.first, trio.second)]
         return compare_two(
-            volumes[0],
-            volumes[1],
-            volumes[2],
+            read_labels(trio.reference),
+            read_labels(trio.first),
+            read_labels(trio.second),
             classes,
             ignore=ignore,
             name=trio.name,
@@ -211,19 +215,10 @@ def compare_folders(
         )
 
     answers = in_threads(one, trios, workers, True, progress, should_stop)
-    found = tuple(answer for answer in answers if isinstance(answer, CaseDifference))
-    errors = [
-        (trio.name, answer)
-        for trio, answer in zip(trios, answers, strict=True)
-        if isinstance(answer, UNetMicError)
-    ]
-    if errors and not found:
-        raise errors[0][1]
+    found, failed = without_failed([trio.name for trio in trios], answers)
     if classes is None:
-        values = sorted({0}.union(*(case.values for case in found)))
-        classes = {value: f"class {value}" if value else "background" for value in values}
-    failed = tuple(FailedCase(name, str(error)) for name, error in errors)
-    return Differences(found, dict(classes), notes, failed, lesions)
+        classes = numbered_names(value for case in found for value in case.values)
+    return Differences(tuple(found), dict(classes), notes, failed, lesions)
 
 
 def find_trios(references: Path, first: Path, second: Path) -> tuple[list[Trio], tuple[str, ...]]:
