@@ -94,6 +94,15 @@ class InspectorPanel(QWidget):
     # ---- building --------------------------------------------------------------------
     def _build(self) -> None:
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self._build_header()
+        self._build_pages()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 2, 4, 2)
+        layout.setSpacing(3)
+        layout.addLayout(self.header)
+        layout.addWidget(self.pages, 1)
+
+    def _build_header(self) -> None:
         self.choice = LayerChoice(self._app)
         self.choice.pair_changed.connect(self._on_choice_changed)
         self.choice.second_changed.connect(self._on_second_chosen)
@@ -131,6 +140,8 @@ class InspectorPanel(QWidget):
         self.controls.addWidget(self.view_bar)
         self.controls.addLayout(buttons_line)
         self.header.addLayout(self.controls)
+
+    def _build_pages(self) -> None:
         classes, confusion = self._build_classes(), self._build_confusion()
         self.parts = Parts(
             [
@@ -143,14 +154,9 @@ class InspectorPanel(QWidget):
         self.refusal = Refusal(self._app)
         self.refusal.replaced.connect(self._on_replaced)
         self.refusal.placed.connect(self._on_choice_changed)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 2, 4, 2)
-        layout.setSpacing(3)
-        layout.addLayout(self.header)
         self.pages = QStackedWidget()
         for page in (self.parts, holding(self._cases_page), self.refusal):
             self.pages.addWidget(page)
-        layout.addWidget(self.pages, 1)
 
     @property
     def cases(self) -> CasesView:
