@@ -242,7 +242,7 @@ class Training:
                     place.iteration,
                     fresh,
                     self.pace.seconds_per_iteration,
-                    learning_rate=self.learner.optimizer.param_groups[0]["lr"],
+                    learning_rate=self.learner.rate,
                     memory_bytes=process_bytes(),
                     gpu_memory_bytes=gpu_bytes(self.learner.device),
                 )

@@ -28,8 +28,9 @@ from napari_unet_mic.training.events import ClassScores
 from napari_unet_mic.training.losses import deep_supervision_loss
 from napari_unet_mic.training.patches import Batch
 from napari_unet_mic.training.run import RunSettings
+from napari_unet_mic.training.schedule import MOMENTUM, step_of
 
-WEIGHT_DECAY, MOMENTUM, CLIP, POLY_EXPONENT, EMA = 3e-5, 0.99, 12.0, 0.9, 0.9
+WEIGHT_DECAY, CLIP, EMA = 3e-5, 12.0, 0.9
 
 RECORD = (
     "mean_fg_dice",
@@ -92,6 +93,7 @@ class Learner:
         )
         scaled = device.type == "cuda" and precision == torch.float16
         self.scaler = torch.amp.GradScaler("cuda") if scaled else None
+        self.rate = settings.learning_rate
         self.note_on_threads = ""
         self.class_weights: Tensor | None = None
         if settings.class_weights is not None:
@@ -121,24 +123,12 @@ class Learner:
         return torch.autocast(self.device.type, dtype=self.precision)
 
     def set_rate(self, epoch: int, iteration: int = 0) -> float:
-        """Set the learning rate of an epoch's iteration and return it.
-
-        Notes
-        -----
-        nnU-Net's poly schedule, which it takes one step down per epoch, followed from iteration
-        to iteration: the same at the start of every epoch, but a run of one epoch or of few
-        ends with a low rate too. A warm-up multiplies it.
-        """
-        settings = self.settings
-        per_epoch = settings.iterations_per_epoch
-        left: float = 1 - (epoch + iteration / per_epoch) / settings.epochs
-        rate = settings.learning_rate * math.pow(left, POLY_EXPONENT)
-        done = epoch * per_epoch + iteration
-        if done < settings.warm_up_iterations:
-            rate *= (done + 1) / settings.warm_up_iterations
+        """Set rate and momentum of an epoch's iteration; returns the rate (see `schedule`)."""
+        step = step_of(self.settings, epoch * self.settings.iterations_per_epoch + iteration)
+        self.rate = step.rate
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        return rate
+            group["lr"], group["momentum"] = step.sgd_rate, step.momentum
+        return step.rate
 
     def _loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         with self._autocast():
@@ -297,7 +287,7 @@ class Learner:
                 "device": torch.device(self.device.type),
             },
             current_epoch=place.epoch,
-            optimizer_state=self.optimizer.state_dict(),
+            optimizer_state=self._optimizer_state(),
             grad_scaler_state=self.scaler.state_dict() if self.scaler else None,
             logging=self.logging,
             best_ema=self.best_ema,
@@ -311,6 +301,13 @@ class Learner:
                 }
             },
         )
+
+    def _optimizer_state(self) -> dict[str, Any]:
+        """Return SGD's state with rate and momentum as nnU-Net, going on with it, expects them."""
+        state: dict[str, Any] = self.optimizer.state_dict()
+        for group in state["param_groups"]:
+            group["lr"], group["momentum"] = self.rate, MOMENTUM
+        return state
 
     def resume(self, file: Path) -> Place:
         """Take up a checkpoint's whole state; returns how far it had come.

@@ -18,8 +18,9 @@ from napari_unet_mic.planning.plan import Configuration, Plan, read_plan
 from napari_unet_mic.training import events
 from napari_unet_mic.training.epochs import weights_file
 from napari_unet_mic.training.events import Event
-from napari_unet_mic.training.learner import Learner
+from napari_unet_mic.training.learner import Learner, Place
 from napari_unet_mic.training.run import Run, RunSettings
+from napari_unet_mic.training.schedule import step_of
 from napari_unet_mic.training.trainer import train
 
 NNUNET_MODELS = Path(__file__).parents[1] / "inference" / "nnunet_models"
@@ -43,24 +44,23 @@ def one(tiny: RunSettings, blobs: Path, blobs_plan: Path) -> Learner:
     return learner(settings, read_plan(blobs_plan), open_dataset(blobs))
 
 
-def test_the_rate_warms_up_and_then_falls_from_iteration_to_iteration(one: Learner) -> None:
-    def rates(epoch: int) -> list[float]:
-        return [one.set_rate(epoch, iteration) for iteration in range(per_epoch)]
-
+def test_every_step_has_its_rate_and_momentum(one: Learner) -> None:
     per_epoch = one.settings.iterations_per_epoch
-    expected = [0.01 * (1 - i / per_epoch / 10) ** 0.9 for i in range(per_epoch)]
-    warmed = [rate * min(1, (i + 1) / 4) for i, rate in enumerate(expected)]
-    assert rates(0) == pytest.approx(warmed)
-    assert one.optimizer.param_groups[0]["lr"] == pytest.approx(warmed[-1])
-    assert rates(5)[0] == pytest.approx(0.01 * 0.5**0.9)  # as nnU-Net at an epoch's start
-    assert rates(9)[-1] == pytest.approx(0.01 * (1 / per_epoch / 10) ** 0.9)
+    rates = [one.set_rate(0, iteration) for iteration in range(per_epoch)]
+    group = one.optimizer.param_groups[0]
+    step = step_of(one.settings, per_epoch - 1)
+    assert rates == [step_of(one.settings, i).rate for i in range(per_epoch)]
+    assert (group["lr"], group["momentum"]) == (step.sgd_rate, step.momentum)
 
 
-def test_without_a_warm_up_the_rate_is_nnunets_from_the_start(
-    tiny: RunSettings, blobs: Path, blobs_plan: Path
+def test_nnunet_goes_on_from_a_checkpoint_with_its_own_momentum(
+    one: Learner, tmp_path: Path
 ) -> None:
-    plain = learner(tiny, read_plan(blobs_plan), open_dataset(blobs))
-    assert plain.set_rate(0) == pytest.approx(0.01)
+    one.set_rate(5)
+    one.save(tmp_path / "latest.pth", Place(5))
+    (group,) = checkpoint.load(tmp_path / "latest.pth")["optimizer_state"]["param_groups"]
+    assert (group["lr"], group["momentum"]) == (one.rate, 0.99)
+    assert one.optimizer.param_groups[0]["momentum"] < 0.99
 
 
 def test_resting_and_waking_change_no_number(one: Learner) -> None:
@@ -166,7 +166,7 @@ def test_early_stopping_ends_a_run_that_gets_no_better(
     assert checkpoint.load(run.checkpoint("final"))["current_epoch"] == 5
     assert checkpoint.load(run.checkpoint("best"))["current_epoch"] == 2
     rates = [e.learning_rate for e in said if isinstance(e, events.EpochFinished)]
-    assert rates[4] == pytest.approx(0.01 * (1 - 4 / 20) ** 0.9)
+    assert rates[4] == pytest.approx(0.01)  # the rate falls as if all 20 were trained
     again: list[Event] = []
     train(run, again.append, lambda: False)
     assert not any(isinstance(e, events.EndedEarly) for e in again)
