@@ -5,10 +5,10 @@ epoch, it is for the beginning and for short runs; benchmarks/plateau.py measure
 
 - With a momentum of 0.99 the first gradients, which all say "background", are carried on for a
   hundred iterations, and the network stays where everything is background. Here the momentum
-  rises from 0.9 to 0.99 within the first five thousand iterations. The rate is divided accordingly,
+  rises from 0.9 to 0.99 within the first five thousand iterations. The rate is raised accordingly,
   so that a gradient comes to the same step in the end.
-- A run of no more iterations than these that lowers its rate from the start never learns at the full
-  one. It keeps the rate and lowers it in its last part; a longer run follows nnU-Net's curve.
+- A run of no more iterations than these that lowers its rate from the start never learns at the
+  full one. It keeps the rate and lowers it in its last part; a longer run follows nnU-Net's curve.
 """
 
 from __future__ import annotations
