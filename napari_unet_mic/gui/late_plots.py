@@ -1,19 +1,17 @@
-"""Plots that are built late: pyqtgraph is imported in a thread, plots when somebody looks.
+"""Plots that are built late: pyqtgraph is imported, and plots are built, when somebody looks.
 
-A subclass says how its plots are built and drawn; opening a panel costs nothing.
+A subclass says how its plots are built and drawn; opening a panel costs nothing. The import
+(a tenth of a second, once) stays on the GUI thread: Qt classes that are made in another thread
+while the GUI makes widgets end the process now and then.
 """
 
 from __future__ import annotations
 
-import importlib
-import threading
 from typing import Any
 
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QShowEvent, QWheelEvent
 from qtpy.QtWidgets import QWidget
-
-WAIT_FOR_IMPORT_MS = 40
 
 
 class LatePlots(QWidget):
@@ -23,10 +21,6 @@ class LatePlots(QWidget):
         super().__init__(parent)
         self._plots: dict[str, Any] = {}
         self._theme = ("#f0f1f2", "#23242b")
-        self._import = threading.Thread(
-            target=importlib.import_module, args=("pyqtgraph",), daemon=True
-        )
-        self._import.start()
 
     @property
     def ready(self) -> bool:
@@ -47,15 +41,11 @@ class LatePlots(QWidget):
         """Build the plots once somebody looks."""
         super().showEvent(event)
         if not self.ready:
-            QTimer.singleShot(0, self._build_when_imported)
+            QTimer.singleShot(0, self._build_when_seen)
 
-    def _build_when_imported(self) -> None:
-        if self.ready or not self.isVisible():
-            return
-        if self._import.is_alive():
-            QTimer.singleShot(WAIT_FOR_IMPORT_MS, self._build_when_imported)
-            return
-        self.build_plots()
+    def _build_when_seen(self) -> None:
+        if self.isVisible() and not self.ready:
+            self.build_plots()
 
 
 def new_plot() -> Any:

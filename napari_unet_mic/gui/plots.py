@@ -1,9 +1,9 @@
 """Live curves of runs, drawn with pyqtgraph: loss, IoU, Dice, learning rate, speed, memory.
 
 A `Snapshot` comes in for every run shown; the first is drawn in full, the others, for
-comparison, thin and dashed. pyqtgraph is imported in a thread when the widget is made and
-the plots are built when the widget is first seen, so that opening the panel costs nothing;
-hidden plots are not drawn. Long curves are reduced to the peaks that the width can show.
+comparison, thin and dashed. The plots are built when the widget is first seen, so that
+opening the panel costs nothing; hidden plots are not drawn. Long curves are reduced to the
+peaks that the width can show.
 """
 
 from __future__ import annotations

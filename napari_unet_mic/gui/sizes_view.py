@@ -1,7 +1,7 @@
 """Volumes of a class and sizes of its lesions, by split, as two plots.
 
 What a check measured enters. Left: one dot a case, its volume; right: how many lesions there
-are of which size. pyqtgraph is imported in a thread, and the plots are built when first seen.
+are of which size. The plots are built when they are first seen.
 """
 
 from __future__ import annotations
