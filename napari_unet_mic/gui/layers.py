@@ -31,6 +31,7 @@ LayerTuple = tuple[Array, dict[str, Any], str]
 KEY = "unet_mic"
 EDITED = "unet_mic_edited"
 ERRORS = "errors"
+PLACE = ("scale", "translate", "axis_labels", "units")
 HELPER = "helper"  # repeats another layer: never offered, never saved
 
 
@@ -224,8 +225,11 @@ def mark_saved(layer: Layer) -> None:
 
 
 def show_case(viewer: Viewer, tuples: Sequence[LayerTuple]) -> list[str]:
-    """Replace the layers of the case shown before; return the names of edited ones kept."""
-    kept = []
+    """Replace the layers of the case shown before; return the names of edited ones kept.
+
+    The errors layer stays, empty and hidden, on the new case's grid: a new one takes longer.
+    """
+    kept, gone = [], []
     for layer in list(viewer.layers):
         source = source_of(layer)
         if source is None or not (source.case or source.role == ERRORS):
@@ -233,10 +237,16 @@ def show_case(viewer: Viewer, tuples: Sequence[LayerTuple]) -> list[str]:
         if is_edited(layer):
             kept.append(layer.name)
             layer.visible = False
-        else:
+        elif source.role != ERRORS or not _emptied(layer, tuples):
+            gone.append(layer)
+    with viewer.layers.batched_update():  # napari cleans up once, not after every layer
+        for layer in gone:
             viewer.layers.remove(layer)
     empty = len(viewer.layers) == 0
     added = add(viewer, tuples)
+    errors = errors_layer(viewer)
+    if errors is not None and added:
+        viewer.layers.move(viewer.layers.index(errors), len(viewer.layers))
     if not empty and added:
         viewer.fit_to_view(layers=added)
     if added:
@@ -264,24 +274,22 @@ def write_voxels(layer: Labels, places: tuple[Array, ...], values: Array) -> Non
 def show_errors(viewer: Viewer, like: Labels, codes: Array, colours: Mapping[int, RGBA]) -> Labels:
     """Show voxels of the code array in these colours, all others clear; one layer, on top.
 
-    `codes` lies along the axes of `like`. The layer is made once; after that only its
+    `codes` lies along the axes of `like`. The layer is made once; after that its voxels and
     colours change (a few milliseconds).
     """
     shown: dict[int | None, RGBA] = {None: CLEAR, 0: CLEAR}
     shown.update((code, colour) for code, colour in colours.items())
     colormap = DirectLabelColormap(color_dict=shown)
     layer = errors_layer(viewer)
-    if layer is None or layer.data.shape != codes.shape:
+    place = {name: getattr(like, name) for name in PLACE}
+    if layer is None or layer.ndim != codes.ndim:
         if layer is not None:
             viewer.layers.remove(layer)
         selected = list(viewer.layers.selection)
         layer = Labels(
             codes,
             name=ERRORS,
-            scale=like.scale,
-            translate=like.translate,
-            axis_labels=like.axis_labels,
-            units=like.units,
+            **place,
             colormap=colormap,
             opacity=1.0,
             blending="translucent_no_depth",  # in 3-D seen through the organ around them
@@ -294,11 +302,31 @@ def show_errors(viewer: Viewer, like: Labels, codes: Array, colours: Mapping[int
         viewer.layers.selection = selected
         viewer.mouse_over_canvas = over
         return layer
-    if layer.data is not codes:
-        layer.data = codes
+    _fill_errors(layer, codes, place)
     layer.colormap = colormap
     layer.visible = True
     return layer
+
+
+def _fill_errors(layer: Labels, codes: Array, place: Mapping[str, Any]) -> None:
+    """Give the errors layer other voxels, on the grid that they have."""
+    if layer.data is not codes:
+        layer.data = codes
+        layer.editable = False
+    for name in PLACE:
+        if name == "units" or not np.array_equal(getattr(layer, name), place[name]):
+            setattr(layer, name, place[name])
+
+
+def _emptied(errors: Layer, tuples: Sequence[LayerTuple]) -> bool:
+    """Hide the errors layer and put it, empty, on the grid of a new case; False if it has none."""
+    grids = [(data.shape, options) for data, options, kind in tuples if kind == "labels"]
+    if not isinstance(errors, Labels) or not grids or len(grids[0][0]) != errors.ndim:
+        return False
+    errors.visible = False
+    shape, options = grids[0]
+    _fill_errors(errors, np.broadcast_to(np.uint8(0), shape), options)
+    return True
 
 
 def errors_layer(viewer: Viewer) -> Labels | None:

@@ -136,7 +136,7 @@ class ViewModes(QObject):
         if self._errors_asked:
             self._errors_asked = self._errors_due = False
             self._clear_errors()
-            if errors is not None and self._before and not self._before.knows(errors):
+            if place and errors is not None and self._before and not self._before.knows(errors):
                 viewer.layers.remove(errors)
         if self._before is not None:
             self._before.put_back(viewer, place=place, stay_hidden=stay_hidden)
@@ -241,7 +241,9 @@ class ViewModes(QObject):
             self._change_to(mode if now is not None else "", now)
         else:
             with self._action():
-                self._undo(place=False, stay_hidden=subject.layers)
+                errors = layers.errors_layer(viewer)
+                gone = [*subject.layers, *([] if errors is None else [errors])]
+                self._undo(place=False, stay_hidden=gone)
                 self._before = self._subject = None
                 self.mode = ""
                 if now is not None:

@@ -1,7 +1,8 @@
 """What a viewer looks like, recorded and put back exactly: order, visibility, grid, camera.
 
 A `ViewState` holds layers weakly: layers that are gone when it is put back are passed over,
-layers that came since stay on top, and a renamed layer is the same layer.
+layers that came since stay on top, and a renamed layer is the same layer. A hidden errors layer
+counts as not there: errors that light up meanwhile stay lit.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Layer
+
+from napari_unet_mic.gui.layers import ERRORS, role_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -111,7 +114,7 @@ class ViewState:
         """Record a viewer."""
         grid = viewer.canvas.grid
         return cls(
-            tuple(LayerLook.of(layer) for layer in viewer.layers),
+            tuple(LayerLook.of(layer) for layer in viewer.layers if not _waits(layer)),
             tuple(
                 (name, getattr(grid, name)) for name in ("enabled", "stride", "shape", "spacing")
             ),
@@ -146,6 +149,10 @@ class ViewState:
             change(viewer.dims, "order", self.order)
         if place:
             self.place.put_back(viewer)
+
+
+def _waits(layer: Layer) -> bool:
+    return role_of(layer) == ERRORS and not layer.visible
 
 
 def change(thing: Any, name: str, value: Any) -> None:

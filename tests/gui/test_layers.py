@@ -109,6 +109,54 @@ def test_showing_another_case_keeps_edited_labels(viewer: Any) -> None:
     assert [layer.name for layer in viewer.layers] == ["c reference"]
 
 
+def test_the_errors_layer_goes_on_to_the_next_case(viewer: Any) -> None:
+    def tuples(case: str, shape: tuple[int, ...], spacing_mm: Any) -> list[layers.LayerTuple]:
+        labels = Volume.from_array(np.zeros(shape, np.uint8), spacing_mm=spacing_mm)
+        return [layers.labels_tuple(labels, name=case, role="reference", case=case)]
+
+    layers.show_case(viewer, tuples("a", (3, 40, 50), (5, 1, 1)))
+    codes = np.ones((3, 40, 50), np.uint8)
+    red = (1.0, 0.0, 0.0, 1.0)
+    errors = layers.show_errors(viewer, viewer.layers["a"], codes, {1: red})
+    layers.show_case(viewer, tuples("b", (6, 7, 8), (2, 1.5, 1.5)))
+    assert list(viewer.layers) == [viewer.layers["b"], errors]  # the same layer, still on top
+    assert not errors.visible
+    assert not errors.data.any()
+    assert np.array_equal(errors.extent.world, viewer.layers["b"].extent.world)
+    assert np.array_equal(viewer.layers.extent.world, viewer.layers["b"].extent.world)
+
+    more = np.full((6, 7, 8), 300, np.uint16)
+    assert layers.show_errors(viewer, viewer.layers["b"], more, {300: red}) is errors
+    assert errors.data is more
+    assert errors.visible
+    assert not errors.editable  # nobody paints into codes, and nothing is there to undo
+    assert np.array_equal(errors.scale, (2, 1.5, 1.5))
+    assert np.array_equal(errors.colormap.map(errors.data)[0, 0, 0], red)
+
+    image = Volume.from_array(np.zeros((1, 3, 4, 5), np.int16))
+    layers.show_case(viewer, layers.image_tuples(image, case="c"))
+    assert [layer.name for layer in viewer.layers] == ["c image"]
+
+
+def test_edits_stay_with_their_layer_when_the_next_case_is_shown(viewer: Any) -> None:
+    def tuples(case: str) -> list[layers.LayerTuple]:
+        labels = Volume.from_array(np.full((3, 4, 5), 2, np.uint8))
+        return [layers.labels_tuple(labels, name=case, role="reference", case=case)]
+
+    layers.show_case(viewer, tuples("a"))
+    first = viewer.layers["a"]
+    first.data_setitem((np.array([1]), np.array([1]), np.array([1])), 7)
+    layers.show_errors(viewer, first, np.zeros((3, 4, 5), np.uint8), {})
+    layers.show_case(viewer, tuples("b"))
+    second = viewer.layers["b"]
+    second.undo()  # what was painted into another case is none of its steps
+    assert (second.data == 2).all()
+    assert first in viewer.layers
+    assert first.data[1, 1, 1] == 7
+    first.undo()
+    assert (first.data == 2).all()
+
+
 def test_layers_on_other_grids_are_refused() -> None:
     def layer(**place: Any) -> Any:
         return layers.Labels(np.zeros((3, 4, 5), np.uint8), name="x", **place)

@@ -390,6 +390,23 @@ def test_edited_labels_of_the_last_case_stay_hidden(
     assert not reference.visible
 
 
+@pytest.mark.parametrize("mode", [view_modes.SIDE_BY_SIDE, view_modes.IN_3D])
+def test_errors_that_light_up_in_the_next_case_stay_lit(
+    modes: ViewModes, inspector: Inspector, app: App, qtbot: QtBot, mode: str
+) -> None:
+    inspector.show_all_errors()
+    errors = layers.errors_layer(app.viewer)
+    modes.enter(mode)
+    open_case(inspector, "b")
+    qtbot.waitUntil(lambda: modes._subject is not None and modes._subject.is_in(app.viewer))
+    assert layers.errors_layer(app.viewer) is errors
+    assert not errors.visible  # not those of the case before
+    inspector.show_all_errors()
+    modes.leave()
+    assert errors.visible
+    assert app.viewer.layers[-1] is errors
+
+
 def test_painting_side_by_side_writes_where_the_brush_is(
     modes: ViewModes, inspector: Inspector, app: App, qtbot: QtBot
 ) -> None:
