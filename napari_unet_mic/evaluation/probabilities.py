@@ -1,23 +1,27 @@
 """Probabilities that a prediction kept: found beside its label file, read where they are wanted.
 
 A label file's path enters, the file with its probabilities leaves; that file with voxels and
-their classes enters, one probability each leaves. ``<case>.npz`` holds `probabilities`
-(K, Z, Y, X) on the label's grid, as nnU-Net and `unet-mic predict --probabilities` write it;
-it is unpacked as a stream, a few megabytes at a time, and never held whole.
+their classes enters, one probability each leaves; or with one class, whose probabilities leave.
+``<case>.npz`` holds `probabilities` (K, Z, Y, X) on the label's grid, as nnU-Net and
+`unet-mic predict --probabilities` write it; it is unpacked as a stream, a few megabytes at a
+time, and never held whole.
 """
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_unet_mic.errors import Cancelled, GridMismatch, UnreadableFile
+from napari_unet_mic.errors import Cancelled, GridMismatch, UnknownClass, UnreadableFile
 
 KEY = "probabilities"
 CHUNK_VALUES = 1 << 20
@@ -70,12 +74,55 @@ def probabilities_at(
     Cancelled
         When `should_stop` answered yes.
     """
+    with _opened(file) as stream:
+        return _streamed(_Kept.of(file, stream, shape), stream, places, classes, should_stop)
+
+
+def probability_map(
+    file: Path,
+    value: int,
+    shape: Sequence[int],
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Values:
+    """Return the probabilities of one class at all voxels, as float16 (Z, Y, X).
+
+    Parameters
+    ----------
+    file, shape, should_stop
+        As `probabilities_at` takes them.
+    value
+        The class.
+
+    Raises
+    ------
+    UnknownClass
+        When the file has none of this class.
+    UnreadableFile, GridMismatch, Cancelled
+        As `probabilities_at` raises them.
+    """
+    with _opened(file) as stream:
+        kept = _Kept.of(file, stream, shape)
+        if not 0 <= value < kept.whole[0]:
+            raise UnknownClass(
+                file,
+                expected=f"probabilities of class {value}",
+                got=f"those of {kept.whole[0]} classes",
+                advice="choose a class that the network knows",
+            )
+        return _one_class(kept, stream, value, should_stop)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[IO[bytes]]:
+    """Open the array file; what goes wrong while it is read is told in a sentence."""
     try:
         if file.suffix == ".npy":
             with file.open("rb") as stream:
-                return _streamed(file, stream, places, classes, shape, should_stop)
-        with zipfile.ZipFile(file) as archive, archive.open(f"{KEY}.npy") as stream:
-            return _streamed(file, stream, places, classes, shape, should_stop)
+                yield stream
+        else:
+            with zipfile.ZipFile(file) as archive, archive.open(f"{KEY}.npy") as stream:
+                yield stream
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UnreadableFile(
             file,
@@ -85,41 +132,77 @@ def probabilities_at(
         ) from error
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """How an array of probabilities lies in its file: shape (K, Z, Y, X), order, type."""
+
+    whole: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, file: Path, stream: IO[bytes], shape: Sequence[int]) -> _Kept:
+        """Read the header; the array must lie on the grid `shape`."""
+        whole, fortran, dtype = _header(stream)
+        if dtype.kind != "f" or len(whole) != 4:
+            raise ValueError(f"{dtype} values of shape {whole}")
+        if tuple(whole[1:]) != tuple(shape):
+            raise GridMismatch(
+                file,
+                expected=f"probabilities on the grid {tuple(shape)} of the prediction",
+                got=f"{tuple(whole[1:])}",
+                advice="predict again with --probabilities",
+            )
+        return cls(whole, fortran, dtype)
+
+    def chunks(
+        self, stream: IO[bytes], last: int, should_stop: Callable[[], bool]
+    ) -> Iterator[tuple[int, npt.NDArray[np.floating]]]:
+        """Read values from front to back up to `last`: the first one's place, and a chunk."""
+        done = 0
+        while done < last:
+            if should_stop():
+                raise Cancelled("reading probabilities")
+            n_values = min(CHUNK_VALUES, last - done)
+            yield done, np.frombuffer(_exactly(stream, n_values * self.dtype.itemsize), self.dtype)
+            done += n_values
+
+
 def _streamed(
-    file: Path,
+    kept: _Kept,
     stream: IO[bytes],
     places: Indices,
     classes: npt.NDArray[np.integer],
-    shape: Sequence[int],
     should_stop: Callable[[], bool],
 ) -> Values:
     """Read the array from front to back and keep the values that are wanted."""
-    whole, fortran, dtype = _header(stream)
-    if dtype.kind != "f" or len(whole) != 4:
-        raise ValueError(f"{dtype} values of shape {whole}")
-    if tuple(whole[1:]) != tuple(shape):
-        raise GridMismatch(
-            file,
-            expected=f"probabilities on the grid {tuple(shape)} of the prediction",
-            got=f"{tuple(whole[1:])}",
-            advice="predict again with --probabilities",
-        )
     found = np.full(classes.size, np.nan, np.float16)
-    known = np.flatnonzero(classes < whole[0])
+    known = np.flatnonzero(classes < kept.whole[0])
     at = (classes[known].astype(np.intp), *(place[known] for place in places))
-    flat = np.ravel_multi_index(at, whole, order="F" if fortran else "C")
+    flat = np.ravel_multi_index(at, kept.whole, order="F" if kept.fortran else "C")
     order = np.argsort(flat)
     flat, known = flat[order], known[order]
-    done, last = 0, int(flat[-1]) + 1 if flat.size else 0
-    while done < last:
-        if should_stop():
-            raise Cancelled("reading probabilities")
-        n_values = min(CHUNK_VALUES, last - done)
-        values = np.frombuffer(_exactly(stream, n_values * dtype.itemsize), dtype)
-        low, high = np.searchsorted(flat, [done, done + n_values])
-        found[known[low:high]] = values[flat[low:high] - done]
-        done += n_values
+    last = int(flat[-1]) + 1 if flat.size else 0
+    for start, values in kept.chunks(stream, last, should_stop):
+        low, high = np.searchsorted(flat, [start, start + values.size])
+        found[known[low:high]] = values[flat[low:high] - start]
     return found
+
+
+def _one_class(
+    kept: _Kept, stream: IO[bytes], value: int, should_stop: Callable[[], bool]
+) -> Values:
+    """Read the array from front to back and keep one class: a block, or every K-th value."""
+    n_classes, *shape = kept.whole
+    n_voxels = math.prod(shape)
+    found = np.empty(n_voxels, np.float16)
+    first, step = (value, n_classes) if kept.fortran else (value * n_voxels, 1)
+    done = 0
+    for start, values in kept.chunks(stream, first + step * (n_voxels - 1) + 1, should_stop):
+        wanted = values[max(0, first + step * done - start) :: step]
+        found[done : done + wanted.size] = wanted
+        done += wanted.size
+    return found.reshape(shape, order="F" if kept.fortran else "C")
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:

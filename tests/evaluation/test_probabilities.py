@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
 
-from napari_unet_mic.errors import Cancelled, GridMismatch, UnreadableFile
+from napari_unet_mic.errors import Cancelled, GridMismatch, UnknownClass, UnreadableFile
 from napari_unet_mic.evaluation import probabilities
-from napari_unet_mic.evaluation.probabilities import probabilities_at, probabilities_beside
+from napari_unet_mic.evaluation.probabilities import (
+    probabilities_at,
+    probabilities_beside,
+    probability_map,
+)
 
 SHAPE = (4, 5, 6)
 RNG = np.random.default_rng(0)
@@ -75,3 +79,36 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(tmp_path):
     file.write_bytes(file.read_bytes()[:-900])
     with pytest.raises(UnreadableFile):
         probabilities_at(file, PLACES, CLASSES, SHAPE)
+
+
+@pytest.mark.parametrize("value", [0, 1, 2])
+@pytest.mark.parametrize("chunk", [1, 7, 37, 1 << 20])
+@pytest.mark.parametrize("layout", ["C", "F"])
+def test_the_probabilities_of_one_class_are_read_alone(tmp_path, monkeypatch, layout, chunk, value):
+    monkeypatch.setattr(probabilities, "CHUNK_VALUES", chunk)
+    compressed(tmp_path / "a.npz", np.asarray(SHARES, order=layout))
+    found = probability_map(tmp_path / "a.npz", value, SHAPE)
+    assert found.dtype == np.float16
+    assert np.array_equal(found, SHARES[value].astype(np.float16))
+
+
+def test_one_class_of_an_npy_file_and_an_empty_grid(tmp_path):
+    np.save(tmp_path / "a_probabilities.npy", SHARES.astype(np.float64))
+    found = probability_map(tmp_path / "a_probabilities.npy", 1, SHAPE)
+    assert np.array_equal(found, SHARES[1].astype(np.float16))
+    np.save(tmp_path / "b_probabilities.npy", np.zeros((2, 0, 5, 6), np.float32))
+    assert probability_map(tmp_path / "b_probabilities.npy", 1, (0, 5, 6)).shape == (0, 5, 6)
+
+
+def test_one_class_that_cannot_be_read_is_refused_in_a_sentence(tmp_path):
+    file = tmp_path / "a.npz"
+    compressed(file, SHARES)
+    with pytest.raises(UnknownClass, match=r"class 3.*3 classes"):
+        probability_map(file, 3, SHAPE)
+    with pytest.raises(GridMismatch):
+        probability_map(file, 1, (4, 6, 5))
+    with pytest.raises(Cancelled):
+        probability_map(file, 1, SHAPE, should_stop=lambda: True)
+    file.write_bytes(file.read_bytes()[:-900])
+    with pytest.raises(UnreadableFile, match="--probabilities"):
+        probability_map(file, 2, SHAPE)
