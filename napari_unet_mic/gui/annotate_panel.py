@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Image, Labels
+from napari.layers import Labels
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QComboBox,
@@ -238,7 +238,7 @@ class AnnotatePanel(QWidget):
     # ---- beginning a label -----------------------------------------------------------
     def new_label(self) -> None:
         """Add an empty label on the grid of the topmost image."""
-        images = [one for one in reversed(self._app.viewer.layers) if isinstance(one, Image)]
+        images = [one for one in reversed(self._app.viewer.layers) if layers.is_input(one)]
         source = next((s for s in map(layers.source_of, images) if s and s.volume), None)
         if source is None or source.volume is None:
             self._app.say("Open an image first: a label is made on the image's grid")

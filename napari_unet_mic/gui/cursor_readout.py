@@ -1,7 +1,8 @@
 """What lies under the cursor: values, class names, position in millimetres, voxel.
 
 One line in napari's status bar, beside napari's own text: the intensities of the image's
-channels, the class in the reference and in the prediction, where that is in the patient
+channels, the class in the reference and in the prediction, the probability that is shown, where
+that is in the patient
 ("R 12.3 A 4.0 S 120.5 mm": towards right, anterior, superior of the scanner's origin), and
 the voxel's index in the file (i, j, k), as nibabel and ITK-SNAP count it.
 """
@@ -19,6 +20,7 @@ from napari_unet_mic.gui import layers
 from napari_unet_mic.gui.comparison import name_of
 from napari_unet_mic.gui.forms import explained
 from napari_unet_mic.gui.orientation import knows_its_place
+from napari_unet_mic.gui.probability_layer import probability_layer
 from napari_unet_mic.gui.sampling import value_at, voxel_at
 
 if TYPE_CHECKING:
@@ -58,6 +60,11 @@ class CursorReadout(QLabel):
         if not self._app.closed and not self._timer.isActive():
             self._timer.start()
 
+    def read_again(self) -> None:
+        """Read once more where something is told: other layers may lie there now."""
+        if self.text():
+            self.read()
+
     def read(self) -> None:
         """Read what lies under the cursor now."""
         if self._app.closed:
@@ -86,6 +93,9 @@ def describe(
             value = value_at(labels, world)
             named = "–" if value is None else name_of(int(value), layers.classes_of(labels))
             parts.append(f"{word} {named}")
+    shares = probability_layer(viewer)
+    if shares is not None and shares.visible and (value := value_at(shares, world)) is not None:
+        parts.append(f"{shares.name} {value:.2f}")
     return "   ".join([*parts, *_position(viewer, like, world, voxel)])
 
 

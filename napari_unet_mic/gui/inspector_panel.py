@@ -136,6 +136,8 @@ class InspectorPanel(QWidget):
             lambda: self._select_rows(None, None),
             lambda: self.mistakes.clear(),
         )
+        for view in (self.mistakes, self.lesions):
+            view.class_looked_at.connect(self.view_bar.probability.follow)
         self.controls = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self.controls.addWidget(self.view_bar)
         self.controls.addLayout(buttons_line)

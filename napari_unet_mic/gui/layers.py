@@ -31,6 +31,7 @@ LayerTuple = tuple[Array, dict[str, Any], str]
 KEY = "unet_mic"
 EDITED = "unet_mic_edited"
 ERRORS = "errors"
+PROBABILITY = "probability"
 PLACE = ("scale", "translate", "axis_labels", "units")
 HELPER = "helper"  # repeats another layer: never offered, never saved
 
@@ -39,7 +40,7 @@ HELPER = "helper"  # repeats another layer: never offered, never saved
 class Source:
     """What a layer of ours shows; kept in its metadata."""
 
-    role: str  # "image", "reference", "prediction", "labels", "errors" or "helper"
+    role: str  # "image", "reference", "prediction", "labels", or one of the three above
     case: str = ""
     volume: Volume | None = None
     display: Display | None = None
@@ -124,8 +125,8 @@ def labels_layers(viewer: Viewer) -> list[Labels]:
 
 
 def is_input(layer: Layer) -> bool:
-    """Return whether a layer is an image that somebody opened (not a repeated one)."""
-    return isinstance(layer, Image) and role_of(layer) != HELPER
+    """Return whether a layer is an image that somebody opened (none of ours about it)."""
+    return isinstance(layer, Image) and role_of(layer) not in (HELPER, PROBABILITY)
 
 
 def shown_image(viewer: Viewer, like: Layer) -> Image | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QMenu, QPushButton, QWidget
 
@@ -83,7 +83,9 @@ def match_box() -> QComboBox:
 
 
 class LesionsView(QWidget):
-    """Counts, table and choices of the lesions of the comparison."""
+    """Counts, table and choices; `class_looked_at` carries the class of the chosen lesion."""
+
+    class_looked_at = Signal(object)
 
     def __init__(self, app: App, comparer: Comparer, figures: LaterFigures) -> None:
         super().__init__()
@@ -281,6 +283,7 @@ class LesionsView(QWidget):
         if pair is None or self.found is None or not 0 <= row < len(self.shown):
             return
         self.table.select_row(row)
+        self.class_looked_at.emit(self.shown[row].lesion.value)
         lesion = moved(self.shown[row].lesion, self.found.leading)
         layers.go_to(self._app.viewer, pair[0], lesion.point, lesion.box if fit else None)
 

@@ -42,6 +42,9 @@ class Lit(Protocol):
     def voxels(self) -> tuple[Any, dict[int, RGBA]] | None:
         """Return a code array and the colours of what lights up in it; None without numbers."""
 
+    def value(self, region: Region | None = None) -> int | None:
+        """Return the class that is looked at, here or in a region; None where it is none."""
+
     def ask(self, axis: int, on_regions: OnRegions) -> bool:
         """Have the regions formed; False while that has to wait for something else."""
 
@@ -87,6 +90,13 @@ class LitCell:
         if comparison is None:
             return None
         return comparison.codes, region_table.selected_codes(comparison, *self.cell)
+
+    def value(self, region: Region | None = None) -> int | None:
+        """Return the true class, or the predicted one where the true class is background."""
+        cells = [self.cell]
+        if region is not None:
+            cells.insert(0, (region.true_class, region.predicted_class))
+        return next((true or predicted for true, predicted in cells if true or predicted), None)
 
     def ask(self, axis: int, on_regions: OnRegions) -> bool:
         """Have the regions of the cell formed, once the wrong voxels are known."""
@@ -134,6 +144,10 @@ class LitDifference:
         if difference is None:
             return None
         return difference.codes, vs.chosen_codes(difference, self._true_class, self._state)
+
+    def value(self, region: Region | None = None) -> int | None:
+        """Return the true class."""
+        return (region.true_class if region is not None else None) or self._true_class or None
 
     def ask(self, axis: int, on_regions: OnRegions) -> bool:
         """Have the regions formed in a thread."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QWidget
 
 from napari_unet_mic.gui import inspector_tables, layers
@@ -35,7 +35,9 @@ REDRAW_MS, QUIET_MS = 30, 250
 
 
 class MistakesView(QWidget):
-    """Lights up the voxels of one number and leads to their regions."""
+    """Lights up the voxels of one number; `class_looked_at` carries its class, or None."""
+
+    class_looked_at = Signal(object)
 
     def __init__(self, app: App, comparer: Comparer, figures: LaterFigures) -> None:
         super().__init__()
@@ -136,6 +138,7 @@ class MistakesView(QWidget):
     def _light(self, lit: Lit) -> None:
         self.lit = lit
         self._here, self._next_row, self._go, self._fit = None, 0, True, False
+        self.class_looked_at.emit(lit.value())
         if not self._ask():
             self._show_voxels()  # the regions take a moment: the voxels need not wait for them
 
@@ -152,6 +155,7 @@ class MistakesView(QWidget):
         self._found, self.regions = Found(), ()
         contents.show_regions(self.model, (), None)
         self.title.set_whole(NO_CELL)
+        self.class_looked_at.emit(None)
         layers.hide_errors(self._app.viewer)
 
     def refresh(self) -> None:
@@ -286,6 +290,8 @@ class MistakesView(QWidget):
         if pair is None or not 0 <= row < len(self.regions):
             return
         region = self._here = self.regions[row]
+        if self.lit is not None:
+            self.class_looked_at.emit(self.lit.value(region))
         self.table.select_row(row)
         self._next_row = self.table.visible_rows().index(row)
         layers.go_to(self._app.viewer, pair[0], region.point, region.box if fit else None)

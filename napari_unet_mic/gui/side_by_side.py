@@ -3,7 +3,7 @@
 The image is repeated under both maps by helper layers that share its array (no copy of the
 volume) and follow its contrast, colours and data. A hidden one stands beside the input, since
 every column of the grid holds the same number of layers. Layers above these six fall into
-the first column, so errors light up over the input.
+the first column, so errors light up over the input, and so does a probability.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from napari.experimental import link_layers
 from napari.layers import Image, Labels, Layer
 
-from napari_unet_mic.gui.layers import ERRORS, HELPER, KEY, Source, role_of
+from napari_unet_mic.gui.layers import ERRORS, HELPER, KEY, PROBABILITY, Source, role_of
 from napari_unet_mic.gui.view_state import arrange, change, set_grid
 
 if TYPE_CHECKING:
@@ -64,12 +64,12 @@ class SideBySide:
         set_grid(viewer, {"stride": stride, "shape": (1, columns), "spacing": GAP, "enabled": True})
 
     def _draw_all(self) -> None:
-        """Show the columns' layers filled and named, and hide all others but the errors."""
+        """Show the columns' layers filled and named; hide all others but what lies over them."""
         mine = self.columns()
         for layer in self._viewer.layers:
             if layer in self.helpers:
                 continue
-            if role_of(layer) != ERRORS:
+            if role_of(layer) not in (ERRORS, PROBABILITY):
                 change(layer, "visible", layer in mine)
             change(layer.name_overlay, "position", "top_center")  # below the letter there
             change(layer.name_overlay, "font_size", NAME_SIZE)

@@ -19,6 +19,7 @@ from napari_unet_mic.gui.cursor_readout import CursorReadout
 from napari_unet_mic.gui.forms import explained
 from napari_unet_mic.gui.orientation import OrientationMarks, oblique_note
 from napari_unet_mic.gui.orthogonal import NEEDS_3D, OrthogonalViews
+from napari_unet_mic.gui.probability_switch import PROBABILITY, ProbabilitySwitch
 from napari_unet_mic.gui.view_icons import view_icon
 from napari_unet_mic.gui.view_modes import ERRORS_ONLY, IN_3D, OVERLAY, SIDE_BY_SIDE, ViewModes
 
@@ -56,6 +57,8 @@ class ViewBar(QWidget):
         self._height = 0
         self.marks = OrientationMarks(app.viewer)
         self.readout = CursorReadout(app, pair)
+        self.probability = ProbabilitySwitch(app, pair, self.modes)
+        self.probability.changed.connect(self.readout.read_again)
         self.orthogonal: OrthogonalViews | None = None
         self._build()
         self._bind_keys()
@@ -71,10 +74,13 @@ class ViewBar(QWidget):
         layout.setSpacing(2)
         self.buttons: dict[str, QPushButton] = {}
         for mode, (key, title, words) in EXPLAINED.items():
-            button = self._icon_button(mode, f"{title} ({key}): {words}.\n{BACK}")
+            button = explained(QPushButton(), f"{title} ({key}): {words}.\n{BACK}")
             button.clicked.connect(partial(self._on_mode_clicked, mode))
-        button = self._icon_button(ORTHOGONAL, ORTHOGONAL_WORDS)
+            self._show_icon(mode, button)
+        button = explained(QPushButton(), ORTHOGONAL_WORDS)
         button.clicked.connect(self._on_orthogonal_clicked)
+        self._show_icon(ORTHOGONAL, button)
+        self._show_icon(PROBABILITY, self.probability)
         self.menu_button = explained(
             QPushButton("View"), "Ways to look at the comparison; contrast windows; letters"
         )
@@ -87,14 +93,12 @@ class ViewBar(QWidget):
         layout.addStretch(1)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
 
-    def _icon_button(self, name: str, words: str) -> QPushButton:
-        button = explained(QPushButton(), words)
+    def _show_icon(self, name: str, button: QPushButton) -> None:
         button.setCheckable(True)
         button.setIconSize(QSize(16, 16))
         button.setFixedWidth(26)
         button.setAccessibleName(name)
         self.buttons[name] = button
-        return button
 
     def _bind_keys(self) -> None:
         acts: dict[str, Callable[[], None]] = {
@@ -127,6 +131,11 @@ class ViewBar(QWidget):
         action.setCheckable(True)
         action.setChecked(self.orthogonal_shown)
         action.setToolTip(ORTHOGONAL_WORDS)
+        action = menu.addAction("Probability of the chosen class", self.probability.click)
+        action.setCheckable(True)
+        action.setChecked(self.probability.isChecked())
+        action.setEnabled(self.probability.isEnabled())
+        action.setToolTip(self.probability.toolTip())
         action = menu.addAction("Letters R L A P S I", lambda: self.marks.switch(not self.marks.on))
         action.setCheckable(True)
         action.setChecked(self.marks.on)

@@ -62,10 +62,20 @@ def _orthogonal(painter: QPainter, colour: QColor) -> None:
     painter.drawLine(QPointF(1.5, 9), QPointF(14.5, 9))
 
 
+def _probability(painter: QPainter, colour: QColor) -> None:
+    painter.setPen(Qt.PenStyle.NoPen)
+    for radius, share in ((7.2, 0.25), (4.8, 0.45), (2.4, 1.0)):
+        shade = QColor(colour)
+        shade.setAlphaF(share)
+        painter.setBrush(shade)
+        painter.drawEllipse(QPointF(8, 8), radius, radius)
+
+
 _DRAWINGS: dict[str, Callable[[QPainter, QColor], None]] = {
     "overlay": _overlay,
     "side by side": _side_by_side,
     "errors only": _errors_only,
     "3-D": _in_3d,
     "orthogonal": _orthogonal,
+    "probability": _probability,
 }

@@ -34,7 +34,10 @@ class LayerLook:
     @classmethod
     def of(cls, layer: Layer) -> LayerLook:
         """Record a layer."""
-        aspects = tuple((name, getattr(layer, name)) for name in ASPECTS if hasattr(layer, name))
+        names = [name for name in ASPECTS if hasattr(layer, name)]
+        if role_of(layer) == ERRORS:
+            names.remove("contour")  # the probability below them decides
+        aspects = tuple((name, getattr(layer, name)) for name in names)
         overlay = layer.name_overlay
         of_name = tuple((name, getattr(overlay, name)) for name in NAME_ASPECTS)
         return cls(weakref.ref(layer), aspects, of_name)

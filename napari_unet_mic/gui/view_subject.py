@@ -10,6 +10,7 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 
 from napari_unet_mic.gui import layers
+from napari_unet_mic.gui.probability_layer import probability_layer
 from napari_unet_mic.gui.view_state import arrange, change
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ def draw_in_3d(viewer: Viewer, subject: Subject) -> None:
     errors = layers.errors_layer(viewer)
     solid = [] if errors is not None and errors.visible else [subject.prediction]
     show_only(viewer, [subject.reference, *solid])
+    shares = probability_layer(viewer)
+    if shares is not None:
+        change(shares, "visible", False)
     for labels in (subject.reference, subject.prediction):
         change(labels, "contour", 0)  # which napari draws in 2-D only
     change(subject.reference, "rendering", "translucent")
@@ -77,15 +81,17 @@ def draw_in_3d(viewer: Viewer, subject: Subject) -> None:
 
 
 def show_only(viewer: Viewer, shown: Sequence[Layer]) -> None:
-    """Hide all images and labels but these; errors stay as they are."""
+    """Hide all images and labels but these; errors and probabilities stay as they are."""
     for layer in viewer.layers:
-        if isinstance(layer, Image | Labels) and layers.role_of(layer) != layers.ERRORS:
+        stays = layers.role_of(layer) in (layers.ERRORS, layers.PROBABILITY)
+        if isinstance(layer, Image | Labels) and not stays:
             change(layer, "visible", layer in shown)
 
 
 def _raise(viewer: Viewer, subject: Subject) -> None:
-    """Put the input, prediction, reference and errors above all other images and labels."""
-    errors = layers.errors_layer(viewer)
-    top = [*subject.layers, *([] if errors is None else [errors])]
+    """Put input, probability, prediction, reference and errors above all other such layers."""
+    over = [probability_layer(viewer), subject.prediction, subject.reference]
+    stack = [subject.image, *over, layers.errors_layer(viewer)]
+    top = [layer for layer in stack if layer is not None]
     pictures = [one for one in viewer.layers if isinstance(one, Image | Labels)]
     arrange(viewer, [*(one for one in pictures if one not in top), *top])
