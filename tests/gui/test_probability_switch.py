@@ -187,8 +187,9 @@ def test_what_is_no_longer_looked_at_when_it_is_read_is_not_shown(
     switch.follow(2)
     qtbot.waitUntil(lambda: switch._coming is not None or layer.name.endswith("cancer"))
     switch.follow(1)
+    until(lambda: switch._coming is None and layer.name == "probability of liver")
     qtbot.wait(300)
-    assert probability_layer(app.viewer).name == "probability of liver"
+    assert layer.name == "probability of liver"
     assert np.allclose(np.sort(layer.data, axis=None), np.sort(SHARES[1], axis=None), atol=1e-3)
 
 
