@@ -293,13 +293,14 @@ def evaluate(options: argparse.Namespace) -> int:
         say(f"unet-mic: {case.name} was left out: {case.sentence}")
     complete = not found.failed
     if options.against:
-        complete &= _evaluate_against(options, lesions)
+        complete &= _evaluate_against(options, found.lesions or lesions)
     return 0 if complete else 1
 
 
 def _evaluate_against(options: argparse.Namespace, lesions: LesionQuestion) -> bool:
     """Compare with a second prediction; return whether every case could be compared."""
     from napari_unet_mic.evaluation.difference_cases import DIFFERENCE, compare_folders
+    from napari_unet_mic.evaluation.lesion_difference import LESION_DIFFERENCE
     from napari_unet_mic.reporting.difference_text import difference_text
 
     found = compare_folders(
@@ -312,7 +313,7 @@ def _evaluate_against(options: argparse.Namespace, lesions: LesionQuestion) -> b
     )
     found.write(options.output)
     print("\n" + difference_text(found))
-    say(f"{options.output}: {DIFFERENCE}, against {options.against}")
+    say(f"{options.output}: {DIFFERENCE}, {LESION_DIFFERENCE}, against {options.against}")
     for case in found.failed:
         say(f"unet-mic: {case.name} was left out: {case.sentence}")
     return not found.failed

@@ -207,7 +207,10 @@ def _add_evaluate(command: AddCommand) -> None:
     one.add_argument("--reference", metavar="R", type=Path, required=True, help="file or folder")
     one.add_argument("--prediction", metavar="P", type=Path, required=True, help="file or folder")
     one.add_argument(
-        "--against", metavar="P2", type=Path, help="a second prediction: what it fixed and broke"
+        "--against",
+        metavar="P2",
+        type=Path,
+        help="a second prediction: what it fixed and broke, which lesions it gained and lost",
     )
     one.add_argument("--dataset-json", metavar="D", type=Path, help="gives the classes' names")
     one.add_argument("--tolerance-mm", type=float, default=1.0, help="tolerance of NSD")

@@ -2,17 +2,19 @@
 
 Folders (or single files) of references and two predictions enter, `Differences` leave: for
 every case what the second prediction fixed, broke and left wrong, by true class
-(`napari_unet_mic.evaluation.difference` defines the states). Grids, undeclared classes, the
-ignore value and cases that cannot be compared are dealt with as in
-`napari_unet_mic.evaluation.summary`.
+(`napari_unet_mic.evaluation.difference` defines the states), and where lesions are looked for
+what became of each (`napari_unet_mic.evaluation.lesion_difference`), for lesion_difference.csv.
+Grids, undeclared classes, the ignore value and cases that cannot be compared are dealt with as
+in `napari_unet_mic.evaluation.summary`.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from napari_unet_mic.data.files import write_whole
@@ -28,7 +30,16 @@ from napari_unet_mic.evaluation.difference import (
 )
 from napari_unet_mic.evaluation.lesion import LesionQuestion
 from napari_unet_mic.evaluation.lesion_classes import settled
-from napari_unet_mic.evaluation.lesion_difference import LesionChange, lesion_changes
+from napari_unet_mic.evaluation.lesion_difference import (
+    LESION_DIFFERENCE,
+    LESION_DIFFERENCE_COLUMNS,
+    LesionChange,
+    Meetings,
+    difference_rows,
+    lesion_changes,
+    meetings_of,
+)
+from napari_unet_mic.evaluation.lesions import lesions_of
 from napari_unet_mic.evaluation.pairing import CasePair, find_dataset_json, pair_files
 from napari_unet_mic.evaluation.results import CaseResult, FailedCase, pool
 from napari_unet_mic.evaluation.summary import (
@@ -62,6 +73,8 @@ class CaseDifference:
         What each prediction alone is worth.
     table
         (K, 4) voxels; row r for class ``values[r]``, columns as `difference.STATES`.
+    meetings
+        Which lesions of the two predictions touch; None where nobody looked for lesions.
     """
 
     name: str
@@ -69,6 +82,7 @@ class CaseDifference:
     second: CaseResult
     values: tuple[int, ...]
     table: Table
+    meetings: Meetings | None = None
 
     def count(self, value: int, state: int) -> int:
         """Return the voxels of a true class in a state; 0 for a class that is not there."""
@@ -96,12 +110,14 @@ class Differences:
     failed: tuple[FailedCase, ...] = ()
     lesions: LesionQuestion | None = None
 
-    @property
+    @cached_property
     def lesion_changes(self) -> tuple[LesionChange, ...]:
-        """What became of every reference lesion; none where nobody looked for them."""
+        """What became of every lesion, the largest first; none where nobody looked for them."""
         if self.lesions is None:
             return ()
-        return lesion_changes(((case.first, case.second) for case in self.cases), self.lesions)
+        meetings = {case.name: case.meetings for case in self.cases if case.meetings is not None}
+        pairs = ((case.first, case.second) for case in self.cases)
+        return lesion_changes(pairs, self.lesions, meetings)
 
     @property
     def values(self) -> tuple[int, ...]:
@@ -127,19 +143,20 @@ class Differences:
         return tuple(sorted(self.cases, key=lambda case: (case.gain or 0.0, case.net)))
 
     def write(self, folder: str | Path) -> None:
-        """Write difference.csv, whole."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(DIFFERENCE_COLUMNS)
-        for case in self.cases:
-            for value in case.values:
-                counts = (case.count(value, state) for state in (FIXED, BROKEN, STILL_WRONG))
-                writer.writerow((case.name, value, *counts))
-        content = text.getvalue()
-        write_whole(
-            Path(folder) / DIFFERENCE,
-            lambda file: _write_text(file, content),
-        )
+        """Write difference.csv and, where lesions were looked for, lesion_difference.csv."""
+        rows = [
+            (
+                case.name,
+                value,
+                *(case.count(value, state) for state in (FIXED, BROKEN, STILL_WRONG)),
+            )
+            for case in self.cases
+            for value in case.values
+        ]
+        _write_csv(Path(folder) / DIFFERENCE, DIFFERENCE_COLUMNS, rows)
+        if self.lesions is not None:
+            lesions = difference_rows(self.lesion_changes)
+            _write_csv(Path(folder) / LESION_DIFFERENCE, LESION_DIFFERENCE_COLUMNS, lesions)
 
 
 def compare_two(
@@ -152,9 +169,12 @@ def compare_two(
     name: str = "case",
     lesions: LesionQuestion | None = None,
 ) -> CaseDifference:
-    """Compare two predictions of one case in memory; parameters and errors as `compare`."""
-    before = compare(reference, first, classes, ignore=ignore, name=name, lesions=lesions)
-    after = compare(reference, second, classes, ignore=ignore, name=name, lesions=lesions)
+    """Compare two predictions of one case in memory; parameters and errors as `compare`.
+
+    No probabilities are looked up: they are of one of the two predictions only.
+    """
+    before = compare(reference, first, classes, ignore=ignore, name=name)
+    after = compare(reference, second, classes, ignore=ignore, name=name)
     values = sorted({*before.values, *after.values})
     files = [str(volume.file or "label") for volume in (reference, first, second)]
     table = difference_table(
@@ -165,7 +185,19 @@ def compare_two(
         ignore,
         names=(files[0], files[1], files[2]),
     )
-    return CaseDifference(name, before, after, tuple(values), table[values])
+    counted = CaseDifference(name, before, after, tuple(values), table[values])
+    if lesions is None:
+        return counted
+    mine, others = (
+        lesions_of(reference.array, one.array, lesions.classes, reference.spacing_mm, ignore=ignore)
+        for one in (first, second)
+    )
+    return replace(
+        counted,
+        first=replace(before, lesions=mine.lesions),
+        second=replace(after, lesions=others.lesions),
+        meetings=meetings_of(mine, others),
+    )
 
 
 def compare_folders(
@@ -261,6 +293,14 @@ def _half(pairs: Sequence[CasePair], others: Sequence[CasePair]) -> list[str]:
             listed = ", ".join(sorted(only)[:5]) + (" …" if len(only) > 5 else "")
             sentences.append(f"only the {which} prediction has {len(only)} cases ({listed})")
     return sentences
+
+
+def _write_csv(file: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_whole(file, lambda path: _write_text(path, text.getvalue()))
 
 
 def _write_text(file: Path, content: str) -> None:

@@ -9,11 +9,22 @@ from __future__ import annotations
 from napari_unet_mic.evaluation.difference import BROKEN, FIXED, STILL_WRONG
 from napari_unet_mic.evaluation.difference_cases import CaseDifference, Differences
 from napari_unet_mic.evaluation.lesion import MATCHES
-from napari_unet_mic.evaluation.lesion_difference import CHANGES, counts
+from napari_unet_mic.evaluation.lesion_difference import (
+    CHANGES,
+    LESION_DIFFERENCE,
+    OF_PREDICTIONS,
+    Change,
+    counts,
+)
 from napari_unet_mic.reporting.tables import TextTable
 
 SHOWN = (FIXED, BROKEN, STILL_WRONG)
 MOST_LESIONS = 30
+LISTS: dict[str, tuple[Change, ...]] = {
+    "Lesions gained and lost": ("gained", "lost"),
+    "Spurious lesions gone and new": ("spurious gone", "spurious new"),
+}
+"""The lists of lesions: title, and what is in each."""
 COUNTS = ("fixed", "broken", "still wrong", "fixed less broken")
 EXPLAINED = (
     "voxels by true class; fixed: wrong before, right now; broken: right before, wrong now; "
@@ -32,9 +43,10 @@ def difference_text(differences: Differences) -> str:
     changes = differences.lesion_changes
     if changes:
         parts.append(_lesions_title(differences) + lesion_counts(differences).text())
-        changed = lesion_list(differences)
-        if changed.rows:
-            parts.append("Lesions gained and lost, the largest first\n" + changed.text())
+        for title, wanted in LISTS.items():
+            changed = lesion_list(differences, wanted)
+            if changed.rows:
+                parts.append(_list_title(title, changed) + _cut(changed).text())
     notes = [f"note: {note}\n" for note in differences.notes]
     notes += [f"left out: {case.name}: {case.sentence}\n" for case in differences.failed]
     return "\n".join(parts) + "".join(notes)
@@ -72,31 +84,45 @@ def _lesions_title(differences: Differences) -> str:
 
 
 def lesion_counts(differences: Differences) -> TextTable:
-    """Write one row a class: how many lesions were gained, lost, are still missed or found."""
+    """Write one row a class: how many lesions were gained, lost, … ; spurious ones last."""
     changes = differences.lesion_changes
+    headings = [one for one in CHANGES if one not in OF_PREDICTIONS] + list(OF_PREDICTIONS)
     rows = []
     for value in sorted({one.lesion.value for one in changes}):
         numbers = counts(one for one in changes if one.lesion.value == value)
         name = differences.classes.get(value, f"class {value}")
-        rows.append((name, *(str(numbers[change]) for change in CHANGES)))
-    return TextTable(("Class", *CHANGES), tuple(rows))
+        rows.append((name, *(str(numbers[change]) for change in headings)))
+    return TextTable(("Class", *headings), tuple(rows))
 
 
-def lesion_list(differences: Differences, most: int = MOST_LESIONS) -> TextTable:
-    """Write the lesions that were gained or lost, the largest first."""
-    changed = [one for one in differences.lesion_changes if one.change in ("gained", "lost")]
+def lesion_list(differences: Differences, wanted: tuple[Change, ...]) -> TextTable:
+    """Write one row a lesion with one of these changes, the largest first."""
     rows = tuple(
         (
             one.case,
             differences.classes.get(one.lesion.value, f"class {one.lesion.value}"),
             one.change,
             f"{one.lesion.ml:.3f}",
-            f"{one.iou_before:.4f}",
-            f"{one.iou_now:.4f}",
+            _figure(one.iou_before),
+            _figure(one.iou_now),
+            *map(str, one.lesion.point),
         )
-        for one in changed[:most]
+        for one in differences.lesion_changes
+        if one.change in wanted
     )
-    return TextTable(("Case", "Class", "Change", "ml", "IoU before", "IoU now"), rows)
+    headings = ("Case", "Class", "Change", "ml", "IoU before", "IoU now", "z", "y", "x")
+    return TextTable(headings, rows)
+
+
+def _list_title(title: str, table: TextTable) -> str:
+    n = len(table.rows)
+    if n <= MOST_LESIONS:
+        return f"{title}, the largest first\n"
+    return f"{title}, the {MOST_LESIONS} largest of {n} (all in {LESION_DIFFERENCE})\n"
+
+
+def _cut(table: TextTable) -> TextTable:
+    return TextTable(table.headings, table.rows[:MOST_LESIONS])
 
 
 def _all(case: CaseDifference, state: int) -> int:
