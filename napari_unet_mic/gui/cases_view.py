@@ -279,6 +279,7 @@ class CasesView(QWidget):
             (f"Per class, means over {len(self.evaluation.cases)} cases", self.means_model),
             (f"True class (rows), predicted class: {shown}", self.confusion.shown_model),
             (f"Cases, {self.list.title.whole}", self.list.model),
+            *self.lesions.tables(),
         ]
 
     def command(self) -> str:

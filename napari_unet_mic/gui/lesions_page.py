@@ -18,7 +18,7 @@ from napari_unet_mic.gui import lesions_work
 from napari_unet_mic.gui.forms import ElidedLabel, explained, guard_wheel, short_combo
 from napari_unet_mic.gui.lesion_scatter import LesionScatter
 from napari_unet_mic.gui.lesions_view import ORDER, SHOWN_AS, lesion_model, match_box
-from napari_unet_mic.gui.tables import TableView
+from napari_unet_mic.gui.tables import TableModel, TableView
 
 if TYPE_CHECKING:
     from napari_unet_mic.evaluation.gathering import Gathered
@@ -157,6 +157,15 @@ class LesionsPage(QWidget):
             for name, one in self.shown
         ]
         self.model.set_rows(columns, rows)
+
+    def tables(self) -> list[tuple[str, TableModel]]:
+        """Return for copying: counts and recall by size of every class, and the list in sight."""
+        from napari_unet_mic.gui.lesion_copies import figure_tables
+
+        tables = figure_tables(self._gathered.evaluation if self._gathered is not None else None)
+        if self.view_box.currentIndex() == LIST:
+            tables.append((f"Lesions, {self.choice.currentText()}: {self.title.whole}", self.model))
+        return tables
 
     @property
     def criterion(self) -> Match:

@@ -45,7 +45,7 @@ def lesion_tables(evaluation: Evaluation) -> list[tuple[str, TextTable]]:
     for value in question.classes:
         name = evaluation.classes.get(value, f"class {value}")
         figures = [figures_of(cases.values(), value, match, question.smallest) for match in MATCHES]
-        tables.append((_title(name, figures[0], question), count_table(figures)))
+        tables.append((counts_title(name, figures[0], question), count_table(figures)))
         bins = by_size(cases.values(), value, question.bins_ml, question.smallest)
         if bins:
             tables.append((f"{name}: recall by size", size_table(bins)))
@@ -119,7 +119,8 @@ def _missed(
     return sorted(found, key=lambda pair: -pair[1].lesion.ml)
 
 
-def _title(name: str, figures: LesionFigures, question: LesionQuestion) -> str:
+def counts_title(name: str, figures: LesionFigures, question: LesionQuestion) -> str:
+    """Say how many lesions a class has in how many cases, and which are too small to count."""
     n, cases = figures.lesions, figures.cases
     title = f"{name}: {n} lesion{'s' * (n != 1)} in {cases} case{'s' * (cases != 1)}"
     if question.smallest.words:

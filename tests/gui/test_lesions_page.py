@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
+from qtpy.QtGui import QGuiApplication
 from qtpy.QtTest import QTest
 
 from napari_unet_mic.cli import main
@@ -19,6 +20,8 @@ from napari_unet_mic.evaluation.results import Evaluation
 from napari_unet_mic.evaluation.summary import evaluate_folders
 from napari_unet_mic.gui.app import App
 from napari_unet_mic.gui.inspector_panel import InspectorPanel
+from napari_unet_mic.gui.table_copies import FORMS
+from napari_unet_mic.reporting.lesion_tables import lesion_tables
 
 Until = Callable[..., None]
 NAMES = {"background": 0, "liver": 1, "cancer": 2}
@@ -105,6 +108,39 @@ def test_panel_file_and_command_agree_on_planted_tumours(
         assert line in [row[: len(line)] for row in printed]
         states = [one.state for _, one in page.shown]
         assert states.count("missed") == len(expected) - found
+
+
+def test_copied_tables_say_what_the_command_says(
+    app: App, until: Until, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planted.write(tmp_path)
+    content = {"labels": NAMES, "channel_names": {"0": "CT"}, "file_ending": ".nii.gz"}
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    words = ["evaluate", "--reference", str(tmp_path / "r"), "--prediction", str(tmp_path / "p")]
+    assert main([*words, "--lesion-classes", "2", "-o", str(tmp_path / "e")]) == 0
+    printed = capsys.readouterr().out
+    panel = opened(app, until, tmp_path / "e")
+    copied = {}
+    for title, form in FORMS.items():
+        panel.copy_tables(form)
+        copied[title] = QGuiApplication.clipboard().text()
+        assert "Lesions, cancer: 15 lesions in 3 cases" in copied[title]
+        assert "Lesions, cancer: recall by size" in copied[title]
+    tables = lesion_tables(panel.cases.evaluation)
+    assert len(tables) >= 2
+    for _, table in tables[:2]:  # counts, recall by size: every row as it is printed
+        assert table.text() in printed
+        for row in table.rows:
+            assert "\t".join(row) in copied["as text"].replace("–", "")
+            assert "| " + " | ".join(row) + " |" in copied["as Markdown"].replace("–", "")
+    assert "0.1 to 0.5 ml,3,0.3333333333333333,0.3333333333333333," in copied["as CSV"]
+    assert "any overlap,11,4,1,0.7333333333333333,0.3333333333333333,0,0" in copied["as CSV"]
+
+    # the list goes along while it is in sight
+    assert "found · 4 missed" not in copied["as text"]
+    panel.cases.lesions.view_box.setCurrentIndex(1)
+    panel.copy_tables(FORMS["as text"])
+    assert "Lesions, cancer: 11 found · 4 missed" in QGuiApplication.clipboard().text()
 
 
 def test_without_lesions_csv_a_button_finds_them(
