@@ -23,13 +23,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from napari_unet_mic.evaluation.lesion import Judged, Lesion, LesionQuestion, judged
-from napari_unet_mic.evaluation.lesions import ClassVoxels, FoundLesions
 from napari_unet_mic.evaluation.results import CaseResult
+
+if TYPE_CHECKING:
+    from napari_unet_mic.evaluation.lesions import ClassVoxels, FoundLesions
 
 Change = Literal[
     "gained",

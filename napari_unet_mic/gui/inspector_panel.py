@@ -65,7 +65,7 @@ class InspectorPanel(QWidget):
         self.figures = LaterFigures(app, self.comparer)
         self.second = SecondPrediction(app, self.comparer)
         self.mistakes = MistakesView(app, self.comparer, self.figures)
-        self.lesions = LesionsView(app, self.comparer, self.figures)
+        self.lesions = LesionsView(app, self.comparer, self.figures, self.second)
         self._cases: CasesView | None = None
         self._wanted: tuple[int | None, int | None] | None = None
         self._refused = self._has_vs = False
@@ -150,7 +150,7 @@ class InspectorPanel(QWidget):
                 Part("Tables", classes, self.class_view),
                 Part("Tables", confusion, self.confusion.grid),
                 Part("Mistakes", self.mistakes, self.mistakes.table, least=430),
-                Part("Lesions", self.lesions, self.lesions.table, least=430),
+                Part("Lesions", self.lesions, self.lesions.table, least=450),
             ]
         )
         self.refusal = Refusal(self._app)
@@ -374,9 +374,8 @@ class InspectorPanel(QWidget):
             return self.cases.tables()
         regions = ("Mistakes: " + self.mistakes.title.whole, self.mistakes.model)
         shown = (f"True class (rows), predicted class: {self.view_box.currentText()}",)
-        lesions = (f"Lesions: {self.lesions.title.whole}", self.lesions.model)
         tables = [("Per class", self.class_model), (*shown, self.confusion.shown_model), regions]
-        return [*tables, lesions] if self.lesions.model.rows else tables
+        return [*tables, *self.lesions.tables()]
 
     def command(self) -> str:
         """Return the shell command that compares these two layers, or all cases."""

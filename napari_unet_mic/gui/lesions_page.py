@@ -17,7 +17,7 @@ from napari_unet_mic.evaluation.lesion import LesionQuestion, Match, judged
 from napari_unet_mic.gui import lesions_work
 from napari_unet_mic.gui.forms import ElidedLabel, explained, guard_wheel, short_combo
 from napari_unet_mic.gui.lesion_scatter import LesionScatter
-from napari_unet_mic.gui.lesions_view import ORDER, SHOWN_AS, lesion_model, match_box
+from napari_unet_mic.gui.lesion_table import ORDER, SHOWN_AS, lesion_model, match_box
 from napari_unet_mic.gui.tables import TableModel, TableView
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from napari_unet_mic.evaluation.lesion import Lesion, LesionQuestion
 if TYPE_CHECKING:
     from napari_unet_mic.data.display import Display
     from napari_unet_mic.evaluation.gathering import Gathered
+    from napari_unet_mic.evaluation.lesion_difference import Meetings
+    from napari_unet_mic.evaluation.lesions import FoundLesions
     from napari_unet_mic.gui.later_work import Maps
 
 
@@ -33,12 +35,17 @@ class FoundHere:
         Where a layer with more than three axes was looked at; the lesions are of the last three.
     complaint
         Why probabilities could not be read; "" where nothing is wrong.
+    second, meetings
+        The lesions of the reference and a second prediction, and which of the predicted ones
+        touch each other; None without a second prediction.
     """
 
     lesions: tuple[Lesion, ...]
     classes: tuple[int, ...]
     leading: tuple[int, ...] = ()
     complaint: str = ""
+    second: tuple[Lesion, ...] | None = None
+    meetings: Meetings | None = None
 
 
 def find_here(
@@ -48,6 +55,7 @@ def find_here(
     label_file: Path | None,
     display: Display | None,
     *,
+    second: Any = None,
     should_stop: Callable[[], bool],
 ) -> FoundHere:
     """Find the lesions of two maps, with the network's confidence where the prediction kept it.
@@ -58,30 +66,61 @@ def find_here(
         None: chosen by the rule of `lesion_classes`.
     label_file, display
         Of the prediction: its file and how it is shown.
+    second
+        The map of a second prediction; None without one.
     """
     from napari_unet_mic.evaluation.lesion_classes import of_maps
     from napari_unet_mic.evaluation.lesions import lesions_of
-    from napari_unet_mic.evaluation.probabilities import probabilities_at, probabilities_beside
 
     reference, prediction = maps.arrays()
     if classes is None:
         voxel_ml = float(np.prod(maps.spacing_mm)) / 1000
         classes = of_maps([(reference, voxel_ml)], names, maps.ignore)
     found = lesions_of(reference, prediction, classes, maps.spacing_mm, ignore=maps.ignore)
-    file = probabilities_beside(label_file)
+    others, meetings = None, None
+    if second is not None:
+        others, meetings = _beside(
+            reference, np.asarray(second[maps.leading]), found, classes, maps
+        )
     complaint = ""
-    if file is not None and display is not None and not maps.leading and found.lesions:
-        places = display.array_index(found.places().T).T.astype(np.intp)
-        try:
-            values = probabilities_at(
-                file, places, found.classes(), display.array_shape, should_stop=should_stop
-            )
-            found = found.with_confidence(values)
-        except UNetMicError as error:
-            if should_stop():
-                raise
-            complaint = str(error)
-    return FoundHere(found.lesions, classes, maps.leading, complaint)
+    if not maps.leading and found.lesions:
+        found, complaint = _with_confidence(found, label_file, display, should_stop)
+    return FoundHere(found.lesions, classes, maps.leading, complaint, others, meetings)
+
+
+def _beside(
+    reference: Any, second: Any, first: FoundLesions, classes: tuple[int, ...], maps: Maps
+) -> tuple[tuple[Lesion, ...], Meetings]:
+    """Find the lesions of a second prediction, and which of the first one's they touch."""
+    from napari_unet_mic.evaluation.lesion_difference import meetings_of
+    from napari_unet_mic.evaluation.lesions import lesions_of
+
+    found = lesions_of(reference, second, classes, maps.spacing_mm, ignore=maps.ignore)
+    return found.lesions, meetings_of(first, found)
+
+
+def _with_confidence(
+    found: FoundLesions,
+    label_file: Path | None,
+    display: Display | None,
+    should_stop: Callable[[], bool],
+) -> tuple[FoundLesions, str]:
+    """Add the network's probabilities where a prediction kept them; or why they cannot be read."""
+    from napari_unet_mic.evaluation.probabilities import probabilities_at, probabilities_beside
+
+    file = probabilities_beside(label_file)
+    if file is None or display is None:
+        return found, ""
+    places = display.array_index(found.places().T).T.astype(np.intp)
+    try:
+        values = probabilities_at(
+            file, places, found.classes(), display.array_shape, should_stop=should_stop
+        )
+    except UNetMicError as error:
+        if should_stop():
+            raise
+        return found, str(error)
+    return found.with_confidence(values), ""
 
 
 def count_lesions(

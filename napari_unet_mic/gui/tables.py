@@ -125,12 +125,18 @@ class TableView(QTableView):
         model = self.table
         for column in range(model.columnCount()):
             width = 0 if only_wider else self._heading_width(column)
-            icon = 18 * (model.swatch_of is not None and column <= 1)
+            icon = 18 * self._has_icons(column)
             for text in self._widest_texts(column):
                 asked = min(body.horizontalAdvance(text), WIDEST_TEXT)
                 width = max(width, asked + icon + 10)
             if not only_wider or width > self.columnWidth(column):
                 self.setColumnWidth(column, width)
+
+    def _has_icons(self, column: int) -> bool:
+        swatch_of, rows = self.table.swatch_of, self.table.rows
+        if swatch_of is None or column <= 1:
+            return swatch_of is not None
+        return bool(rows) and swatch_of(0, column) is not None
 
     def _heading_width(self, column: int) -> int:
         bold = QFont(self.font())
