@@ -114,7 +114,7 @@ def changes_of_case(
         lesions are left out.
     """
     before, now = (judged(one, question.match, question.smallest) for one in (first, second))
-    found = _of_reference(case, before, now)
+    found = changes_of_reference(case, before, now)
     if meetings is not None:
         found += _spurious(case, before, now, meetings)
     classes = question.classes
@@ -195,9 +195,10 @@ def difference_rows(changes: Iterable[LesionChange]) -> list[tuple[str | int | f
     ]
 
 
-def _of_reference(
+def changes_of_reference(
     case: str, first: Sequence[Judged], second: Sequence[Judged]
 ) -> list[LesionChange]:
+    """Return what became of the reference lesions of one case, judged beside either prediction."""
     before, now = (
         {(o.lesion.value, o.lesion.number): o for o in every if o.lesion.source == "reference"}
         for every in (first, second)

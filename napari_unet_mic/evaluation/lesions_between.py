@@ -13,9 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from napari_unet_mic.evaluation.case_order import partners_of
-from napari_unet_mic.evaluation.lesion import Lesion, LesionQuestion, Match, Smallest
-from napari_unet_mic.evaluation.lesion_difference import LesionChange, lesion_changes
-from napari_unet_mic.evaluation.lesion_figures import figures_of
+from napari_unet_mic.evaluation.lesion import Judged, LesionQuestion, Match, Smallest, judged
+from napari_unet_mic.evaluation.lesion_difference import (
+    LesionChange,
+    changes_of_reference,
+    largest_first,
+)
 from napari_unet_mic.evaluation.results import CaseResult, Evaluation
 
 MOST_NAMED = 5
@@ -79,32 +82,40 @@ def lesions_between(
     if first.lesions is None or second.lesions is None:
         return None
     question = _common(first.lesions, second.lesions, match)
-    pairs, other = [], []
+    changes: list[LesionChange] = []
+    compared, other, spurious = [], [], [0, 0]
     for case, partner in _pairs(first, second):
-        if _references(case, question) == _references(partner, question):
-            pairs.append((case, partner))
-        else:
+        both = [_counting(one, question) for one in (case, partner)]
+        if _reference(both[0]) != _reference(both[1]):
             other.append(case.name)
-    changes = lesion_changes(pairs, question) if question.classes else ()
+            continue
+        compared.append(case.name)
+        changes += changes_of_reference(case.name, both[0], both[1])
+        for side, lesions in enumerate(both):
+            spurious[side] += sum(one.state == "spurious" for one in lesions)
     return LesionsBetween(
-        changes,
+        largest_first(changes),
         question,
-        tuple(case.name for case, _ in pairs),
+        tuple(compared),
         tuple(other),
         _only_one(first, second),
-        (
-            _made_up([one for one, _ in pairs], question),
-            _made_up([now for _, now in pairs], question),
-        ),
+        (spurious[0], spurious[1]),
     )
 
 
-def _made_up(cases: Sequence[CaseResult], question: LesionQuestion) -> int:
-    lesions = [case.lesions or () for case in cases]
-    figures = (
-        figures_of(lesions, value, question.match, question.smallest) for value in question.classes
-    )
-    return sum(one.spurious for one in figures)
+def _counting(case: CaseResult, question: LesionQuestion) -> tuple[Judged, ...]:
+    """Return the lesions of a case that count in both evaluations."""
+    lesions = [one for one in case.lesions or () if one.value in question.classes]
+    return judged(lesions, question.match, question.smallest)
+
+
+def _reference(lesions: Sequence[Judged]) -> dict[tuple[int, int], tuple[int, tuple[int, ...]]]:
+    """Return size and place of the reference lesions."""
+    return {
+        (one.lesion.value, one.lesion.number): (one.lesion.voxels, one.lesion.point)
+        for one in lesions
+        if one.lesion.source == "reference"
+    }
 
 
 def _pairs(first: Evaluation, second: Evaluation) -> list[tuple[CaseResult, CaseResult]]:
@@ -128,20 +139,6 @@ def _common(first: LesionQuestion, second: LesionQuestion, match: Match | None) 
         match=match or first.match,
         smallest=Smallest(max(one.ml, other.ml), max(one.voxels, other.voxels)),
     )
-
-
-def _references(
-    case: CaseResult, question: LesionQuestion
-) -> dict[tuple[int, int], tuple[int, tuple[int, ...]]]:
-    """Return size and place of the reference lesions that both evaluations would list."""
-    lesions: Sequence[Lesion] = case.lesions or ()
-    return {
-        (one.value, one.number): (one.voxels, one.point)
-        for one in lesions
-        if one.source == "reference"
-        and one.value in question.classes
-        and question.smallest.holds(one)
-    }
 
 
 def _only_one(first: Evaluation, second: Evaluation) -> tuple[str, ...]:

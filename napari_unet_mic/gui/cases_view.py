@@ -93,6 +93,7 @@ class CasesView(QWidget):
         self._build_confusion()
         self.lesions = LesionsPage(self._app)
         self.lesions.lesion_asked.connect(self.open_lesion)
+        self.lesions.counted.connect(self._say_what_is_open)
         self.list = CaseList()
         self.list.case_chosen.connect(self.open_case)
         self.list.case_wanted_alone.connect(lambda _: self.alone_wanted.emit())
@@ -164,13 +165,14 @@ class CasesView(QWidget):
     def _on_second_opened(self, second: Gathered | None) -> None:
         self.second = second
         self.menu.versus_button.setText("vs…" if second is None else f"vs {second.place.name}…")
+        self.lesions.compare_with(second)
         if self._shown is not None:
-            self._say_what_is_open(self._shown.evaluation)
             self._on_order_chosen()
 
     def _on_opened(self, shown: work.AllCases) -> None:
         self.second, self.open_name = None, ""
         self.menu.versus_button.setText("vs…")
+        self.lesions.compare_with(None)
         self.missing.hide()
         self._on_prepared(shown)
         if shown.confusion is None:
@@ -183,7 +185,6 @@ class CasesView(QWidget):
         self.opening.gathered = shown.gathered
         found = shown.evaluation
         self._columns = show_means(self.means_model, shown.means, found.tolerance_mm)
-        self._say_what_is_open(found)
         self.lesions.show_gathered(shown.gathered, work.labels_of(self._app.state.dataset))
         self.means_title.set_whole(MEANS_TITLE + shown.foreground)
         self.confusion.show_confusion(shown.confusion)
@@ -200,30 +201,18 @@ class CasesView(QWidget):
         if wanted is not None:
             self.open_case(wanted)
 
-    def _say_what_is_open(self, found: Evaluation) -> None:
-        assert self.gathered is not None
+    def _say_what_is_open(self) -> None:
+        if self.gathered is None:
+            return
+        found = self.gathered.evaluation
         n, lost = len(found.cases), len(found.failed)
         title = f"{self.gathered.place.name}: {n} case{'s' * (n != 1)}"
         title += f", {lost} not compared" if lost else ""
         title += f"  vs  {self.second.place.name}" if self.second is not None else ""
-        self.title.set_whole(title + self._lesions_changed())
+        changed = self.lesions.versus_words
+        self.title.set_whole(f"{title}: {changed}" if changed else title)
         sentences = [*found.notes, *(f"{one.name}: {one.sentence}" for one in found.failed)]
         self.title.setToolTip("\n".join([str(self.gathered.place), *sentences[:20]]))
-
-    def _lesions_changed(self) -> str:
-        """Say how many lesions the second evaluation gained and lost, where both list them."""
-        from napari_unet_mic.evaluation.case_order import partners_of
-        from napari_unet_mic.evaluation.lesion_difference import counts, lesion_changes
-
-        found = self.evaluation
-        if found is None or self.second is None or found.lesions is None:
-            return ""
-        partners = partners_of(found, self.second.evaluation)
-        pairs = [(case, partners[case.name]) for case in found.cases if case.name in partners]
-        changes = lesion_changes(pairs, found.lesions)
-        numbers = counts(changes)
-        gained, lost = numbers["gained"], numbers["lost"]
-        return f": lesions {gained} gained, {lost} lost" if changes else ""
 
     # ---- a number, and the cases behind it -------------------------------------------
     def _on_mean_clicked(self, row: int, column: int) -> None:

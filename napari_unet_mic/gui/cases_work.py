@@ -149,7 +149,7 @@ def evaluated_again(
     progress: Callable[[int, int], None],
     should_stop: Callable[[], bool],
 ) -> Gathered:
-    """Compare other predictions of the same cases with their references."""
+    """Compare other predictions of the same cases with their references, lesions included."""
     from napari_unet_mic.evaluation.gathering import Gathered, files_of
     from napari_unet_mic.evaluation.pairing import CasePair, labels_in
     from napari_unet_mic.evaluation.summary import evaluate_pairs
@@ -167,12 +167,13 @@ def evaluated_again(
             got="other cases",
             advice="choose the folder with other predictions of the same cases",
         )
-    measured = evaluation.tolerance_mm
+    asked = evaluation.lesions
     found = evaluate_pairs(
         pairs,
         evaluation.classes,
         ignore=evaluation.ignore,
-        tolerance_mm=measured,
+        tolerance_mm=evaluation.tolerance_mm,
+        lesions=replace(asked, probabilities=None) if asked is not None else None,
         keep_going=True,
         progress=progress,
         should_stop=should_stop,

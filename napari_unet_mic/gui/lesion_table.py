@@ -59,6 +59,22 @@ def show_lesions(model: TableModel, lesions: Sequence[Judged]) -> None:
     model.set_rows(columns, rows)
 
 
+def show_cases(model: TableModel, lesions: Sequence[tuple[str, Judged]]) -> None:
+    """Fill the table with one row a lesion of many cases."""
+    rows = [
+        [
+            name,
+            one.lesion.ml,
+            SHOWN_AS[one.state],
+            one.lesion.iou,
+            one.lesion.confidence,
+            one.lesion.highest,
+        ]
+        for name, one in lesions
+    ]
+    model.set_rows(["case", "ml", "state", "IoU", "confidence", "highest"], rows)
+
+
 def match_box() -> QComboBox:
     """Return the box in which the criterion is chosen."""
     box = explained(
