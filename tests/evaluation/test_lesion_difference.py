@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_unet_mic.cli import main
-from napari_unet_mic.data.volume import Volume, write_labels
+from napari_unet_mic.data.volume import Volume, read_labels, write_labels
 from napari_unet_mic.evaluation.difference_cases import compare_two
 from napari_unet_mic.evaluation.lesion import LesionQuestion, Smallest
 from napari_unet_mic.evaluation.lesion_difference import (
@@ -15,6 +15,8 @@ from napari_unet_mic.evaluation.lesion_difference import (
     counts,
     lesion_changes,
 )
+from napari_unet_mic.evaluation.lesions_between import lesions_between
+from napari_unet_mic.evaluation.results import Evaluation
 
 SPACING_MM = (5.0, 1.0, 1.0)
 
@@ -103,6 +105,60 @@ def test_a_reference_without_lesions_and_one_voxel():
 def empty_like(volumes):
     """A reference whose every voxel is ignored (2)."""
     return Volume.from_array(np.full_like(volumes[0].array, 2), spacing_mm=SPACING_MM)
+
+
+@pytest.mark.parametrize("kind", ["empty", "one_voxel", "full", "disconnected"])
+def test_masks_of_a_real_dataset(shared, kind):
+    folder = shared / "data" / "sts_tumour" / "misc_images" / "uninformative" / "mask"
+    mask = read_labels(folder / f"{kind}_mask.nii.gz")
+    labels = (mask.array > 0).astype(np.uint8)
+    there, nothing = (
+        Volume.from_array(array, spacing_mm=mask.spacing_mm) for array in (labels, 0 * labels)
+    )
+    n, question = count_components(labels), LesionQuestion((1,))
+    for volumes, change in (
+        ((there, nothing, there), "gained"),
+        ((there, there, nothing), "lost"),
+        ((there, nothing, nothing), "still missed"),
+        ((there, there, there), "still found"),
+        ((nothing, there, nothing), "spurious gone"),
+        ((nothing, nothing, there), "spurious new"),
+        ((nothing, there, there), "still spurious"),
+    ):
+        case = compare_two(*volumes, {0: "outside", 1: "tumour"}, lesions=question)
+        found = lesion_changes([(case.first, case.second)], question, {"case": case.meetings})
+        assert counts(found) == dict.fromkeys(CHANGES, 0) | {change: n}
+        one, other = (
+            Evaluation((side,), {0: "outside", 1: "tumour"}, lesions=question)
+            for side in (case.first, case.second)
+        )
+        between = lesions_between(one, other)  # what the two files alone tell
+        assert between.changes == tuple(one for one in found if one.source == "reference")
+        made_up = [volume is there and volumes[0] is nothing for volume in volumes[1:]]
+        assert between.spurious == tuple(n * spurious for spurious in made_up)
+
+
+def count_components(labels):
+    from scipy.ndimage import label
+
+    return label(labels, np.ones((3, 3, 3)))[1]
+
+
+def test_the_layout_in_memory_does_not_matter():
+    volumes = maps()
+    question = LesionQuestion((2,))
+    plain = compare_two(*volumes, lesions=question)
+    turned = [
+        Volume.from_array(np.asfortranarray(one.array), spacing_mm=SPACING_MM) for one in volumes
+    ]
+    for others in (turned, [volumes[0], turned[1], volumes[2]]):
+        case = compare_two(*others, lesions=question)
+        assert len(case.meetings[2]) == len(plain.meetings[2])
+        answers = [
+            counts(lesion_changes([(one.first, one.second)], question, {"case": one.meetings}))
+            for one in (plain, case)
+        ]
+        assert answers[0] == answers[1]
 
 
 def test_cases_whose_lesions_nobody_looked_for_are_passed_over():
