@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ class TrainingActivity:
 
     def __init__(self, make_bar: Any = _Bar, window: QWidget | None = None) -> None:
         self._make_bar = make_bar
-        self._window = window
+        self._window = weakref.ref(window) if window is not None else _nowhere
         self._bars: dict[Path, Any] = {}
         self._inside = self._closed = False
         self._next = 0.0
@@ -82,7 +83,8 @@ class TrainingActivity:
             _set(self._bars[folder], status)
 
     def _turn_wheel(self, speed: int) -> None:
-        for label in self._window.findChildren(QLabel) if self._window else ():
+        window = self._window()
+        for label in window.findChildren(QLabel) if window else ():
             if (movie := label.movie()) is not None and movie.speed() != speed:
                 movie.setSpeed(speed)
 
@@ -98,6 +100,10 @@ class TrainingActivity:
         for bar in bars.values():
             with contextlib.suppress(RuntimeError):  # the window may be gone
                 bar.close()
+
+
+def _nowhere() -> None:
+    """Stand in for a window where there is none."""
 
 
 def _title(status: RunStatus) -> str:
