@@ -23,7 +23,7 @@ from napari_unet_mic.training.run import Run, RunSettings
 from napari_unet_mic.training.trainer import train_here
 
 SHAPE = (8, 16, 16)
-PATIENTS = 20
+PATIENTS = 32
 
 
 def losses(mean: float, n: int, spread: float = 0.02) -> dict[str, float]:
@@ -52,7 +52,7 @@ def test_what_losses_say(
 
 
 def write_pairs(folder: Path) -> Path:
-    """Write two scans of each of twenty patients: noise, and a label that nobody can guess.
+    """Write two scans of each patient: noise, and a label that nobody can guess.
 
     The second scan is the first with other noise and another gain, the label the same: who has
     learned one by heart knows the other.
@@ -120,7 +120,8 @@ def trained(pairs: Path, folder: Path, splits: list[dict[str, list[str]]], **cha
         plans=str(pairs / "plans.json"),
         splits=str(folder / "splits.json"),
         epochs=8,
-        iterations_per_epoch=55,
+        iterations_per_epoch=90,
+        learning_rate=0.02,
         validation_iterations=1,
         augmentation="none",
         device="cpu",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-NNUNETS_MEAN = 0.839
-"""nnU-Net's mean Dice over the same seeds (benchmarks/RESULTS.md, benchmarks/learning.py)."""
+NNUNETS_BEST = 0.839
+"""Mean Dice of the best of three runs of nnU-Net's (benchmarks/RESULTS.md)."""
 SEEDS = (0, 1, 2)
 
 
@@ -28,5 +28,5 @@ def test_three_seeds_learn_the_hippocampus(shared: Path, tmp_path: Path) -> None
         summary = json.loads((validation / "summary.json").read_text())
         found.append(summary["foreground_mean"]["Dice"])
         sys.stdout.write(f"\nseed {seed}: {found[-1]:.4f}\n")
-    assert statistics.mean(found) >= NNUNETS_MEAN
+    assert statistics.mean(found) > NNUNETS_BEST
     assert min(found) > 0.8  # no seed stays behind
