@@ -244,7 +244,10 @@ class CasesView(QWidget):
 
         if self._shown is None:
             return
-        value, metric = self.list.order
+        try:
+            value, metric = self.list.order
+        except RuntimeError:  # a late answer: the window was closed meanwhile
+            return
         found, second = self._shown.evaluation, self.second.evaluation if self.second else None
         if second is None:
             self._list(worst_by(found, value, metric), forward=False)
