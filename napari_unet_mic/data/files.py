@@ -8,10 +8,12 @@ leaves in place of a large file which was not fetched.
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -68,11 +70,22 @@ def _replace(source: Path, target: Path) -> None:
 def write_json(file: str | os.PathLike[str], content: Any, indent: int | None = 4) -> None:
     """Write `content` as JSON, whole; numpy numbers, arrays and paths are converted."""
     text = json.dumps(content, indent=indent, default=_plain)
-    write_whole(file, lambda path: _write_text(path, text))
+    write_whole(file, lambda path: _write_text(path, text + "\n"))
+
+
+def write_csv(
+    file: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Sequence[object]]
+) -> None:
+    """Write a table as CSV, whole: a line of column names, then the rows; None is left empty."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_whole(file, lambda path: _write_text(path, text.getvalue()))
 
 
 def _write_text(path: Path, text: str) -> None:
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(text, encoding="utf-8", newline="")
 
 
 def _plain(value: object) -> Any:

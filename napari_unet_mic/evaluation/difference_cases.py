@@ -10,14 +10,12 @@ in `napari_unet_mic.evaluation.summary`.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from napari_unet_mic.data.files import write_whole
+from napari_unet_mic.data.files import write_csv
 from napari_unet_mic.data.layout import read_declared
 from napari_unet_mic.data.volume import Volume, read_labels
 from napari_unet_mic.errors import BadInput
@@ -153,10 +151,10 @@ class Differences:
             for case in self.cases
             for value in case.values
         ]
-        _write_csv(Path(folder) / DIFFERENCE, DIFFERENCE_COLUMNS, rows)
+        write_csv(Path(folder) / DIFFERENCE, DIFFERENCE_COLUMNS, rows)
         if self.lesions is not None:
             lesions = difference_rows(self.lesion_changes)
-            _write_csv(Path(folder) / LESION_DIFFERENCE, LESION_DIFFERENCE_COLUMNS, lesions)
+            write_csv(Path(folder) / LESION_DIFFERENCE, LESION_DIFFERENCE_COLUMNS, lesions)
 
 
 def compare_two(
@@ -293,15 +291,3 @@ def _half(pairs: Sequence[CasePair], others: Sequence[CasePair]) -> list[str]:
             listed = ", ".join(sorted(only)[:5]) + (" …" if len(only) > 5 else "")
             sentences.append(f"only the {which} prediction has {len(only)} cases ({listed})")
     return sentences
-
-
-def _write_csv(file: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_whole(file, lambda path: _write_text(path, text.getvalue()))
-
-
-def _write_text(file: Path, content: str) -> None:
-    file.write_text(content, encoding="utf-8", newline="")

@@ -11,15 +11,14 @@ volume in millilitres and no background.
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_unet_mic.data.files import read_json, write_json, write_whole
+from napari_unet_mic.data.files import read_json, write_csv, write_json
 from napari_unet_mic.errors import UnreadableFile
 from napari_unet_mic.evaluation.confusion import Table
 from napari_unet_mic.evaluation.lesion_files import (
@@ -53,8 +52,8 @@ CASES_COLUMNS = (
 def write_evaluation(evaluation: Evaluation, folder: str | Path) -> None:
     """Write the files of an evaluation into `folder`, each whole; summary.json comes last."""
     target = Path(folder)
-    _write_csv(target / CONFUSION, CONFUSION_COLUMNS, confusion_rows(evaluation))
-    _write_csv(target / CASES, CASES_COLUMNS, case_rows(evaluation))
+    write_csv(target / CONFUSION, CONFUSION_COLUMNS, confusion_rows(evaluation))
+    write_csv(target / CASES, CASES_COLUMNS, case_rows(evaluation))
     about: dict[str, Any] = {
         "format_version": 1,
         "classes": {str(value): name for value, name in evaluation.classes.items()},
@@ -65,7 +64,7 @@ def write_evaluation(evaluation: Evaluation, folder: str | Path) -> None:
         "ignore": evaluation.ignore,
     }
     if evaluation.lesions is not None:
-        _write_csv(target / LESIONS, LESION_COLUMNS, lesion_rows(evaluation))
+        write_csv(target / LESIONS, LESION_COLUMNS, lesion_rows(evaluation))
         about["lesions"] = evaluation.lesions.to_json()
     write_json(target / ABOUT, about)
     write_json(target / SUMMARY, evaluation.summary())
@@ -105,18 +104,6 @@ def case_rows(evaluation: Evaluation) -> list[tuple[str | int | float | None, ..
                 )
             )
     return rows
-
-
-def _write_csv(file: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_whole(file, lambda path: _write_text(path, text.getvalue()))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="")
 
 
 def read_evaluation(folder: str | Path, *, classes: Mapping[int, str] | None = None) -> Evaluation:
