@@ -1,10 +1,9 @@
 """``unet-mic evaluate`` finds planted lesions with state, size and IoU; lesions.csv reads back."""
 
 import csv
-import importlib.util
-from pathlib import Path
 
 import numpy as np
+import planted_livers as planted
 import pytest
 
 from napari_unet_mic.cli import main
@@ -16,12 +15,6 @@ from napari_unet_mic.evaluation.lesion_figures import by_size, figures_of, lesio
 from napari_unet_mic.evaluation.result_files import read_evaluation
 from napari_unet_mic.evaluation.results import Evaluation
 from napari_unet_mic.reporting.tables import evaluation_text
-
-_spec = importlib.util.spec_from_file_location(
-    "planted_livers", Path(__file__).with_name("planted_livers.py")
-)
-planted = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(planted)
 
 COLUMNS = "case,class,lesion,source,volume_ml,state,iou,confidence,z,y,x"
 

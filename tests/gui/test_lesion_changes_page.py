@@ -1,13 +1,13 @@
 """Lesions gained and lost over a run: from two lesions.csv, one click away, as the command says."""
 
 import csv
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import planted
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
@@ -22,11 +22,6 @@ from napari_unet_mic.gui.table_copies import FORMS
 
 Until = Callable[..., None]
 NAMES = {"background": 0, "liver": 1, "cancer": 2}
-
-_file = Path(__file__).parents[1] / "evaluation" / "planted.py"
-_spec = importlib.util.spec_from_file_location("planted", _file)
-planted = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(planted)
 
 
 def evaluate(place: Path, side: str, out: str, *options: str) -> None:

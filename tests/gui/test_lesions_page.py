@@ -1,12 +1,12 @@
 """Lesions of all cases: shown from lesions.csv without a volume, or found on demand; one click."""
 
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import planted
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QGuiApplication
@@ -25,11 +25,6 @@ from napari_unet_mic.reporting.lesion_tables import lesion_tables
 
 Until = Callable[..., None]
 NAMES = {"background": 0, "liver": 1, "cancer": 2}
-
-_file = Path(__file__).parents[1] / "evaluation" / "planted.py"
-_spec = importlib.util.spec_from_file_location("planted", _file)
-planted = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(planted)
 
 
 @pytest.fixture

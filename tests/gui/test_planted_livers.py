@@ -1,10 +1,9 @@
 """Panel, lesions.csv and command say the same of the synthetic livers; what Predict wrote opens."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import planted_livers as planted
 import pytest
 
 from napari_unet_mic.cli import main
@@ -19,11 +18,6 @@ from napari_unet_mic.gui.lesions_page import LesionsPage
 from napari_unet_mic.gui.prediction_work import evaluate
 
 Until = Callable[..., None]
-
-_file = Path(__file__).parents[1] / "evaluation" / "planted_livers.py"
-_spec = importlib.util.spec_from_file_location("planted_livers", _file)
-planted: Any = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
-_spec.loader.exec_module(planted)  # type: ignore[union-attr]
 
 
 def opened(app: App, until: Until, folder: Path) -> LesionsPage:
