@@ -23,10 +23,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from napari_unet_mic.training.schedule import LAST_PART, POLY_EXPONENT, Step, step_of
+
 RATES: dict[str, Callable[[float], float]] = {
     "kept": lambda left: 1.0,
-    "late": lambda left: min(1.0, left / 0.4),
-    "falling": lambda left: left**0.9,
+    "late": lambda left: min(1.0, left / LAST_PART),
+    "falling": lambda left: left**POLY_EXPONENT,
 }
 """Share of the rate by the share of the run that is left."""
 
@@ -101,7 +103,6 @@ def trial(
     from napari_unet_mic.training.epochs import samplers
     from napari_unet_mic.training.learner import Learner
     from napari_unet_mic.training.patches import ahead
-    from napari_unet_mic.training.schedule import Step, step_of
 
     settings = settings_of(options, seed=seed, precision=precision)
     device = torch.device("cpu")
