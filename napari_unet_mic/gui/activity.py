@@ -51,7 +51,7 @@ class TrainingActivity:
 
     def __init__(self, make_bar: Any = _Bar, window: QWidget | None = None) -> None:
         self._make_bar = make_bar
-        self._window = weakref.ref(window) if window is not None else _nowhere
+        self._window = None if window is None else weakref.ref(window)
         self._bars: dict[Path, Any] = {}
         self._inside = self._closed = False
         self._next = 0.0
@@ -83,7 +83,7 @@ class TrainingActivity:
             _set(self._bars[folder], status)
 
     def _turn_wheel(self, speed: int) -> None:
-        window = self._window()
+        window = self._window() if self._window else None
         for label in window.findChildren(QLabel) if window else ():
             if (movie := label.movie()) is not None and movie.speed() != speed:
                 movie.setSpeed(speed)
@@ -100,10 +100,6 @@ class TrainingActivity:
         for bar in bars.values():
             with contextlib.suppress(RuntimeError):  # the window may be gone
                 bar.close()
-
-
-def _nowhere() -> None:
-    """Stand in for a window where there is none."""
 
 
 def _title(status: RunStatus) -> str:

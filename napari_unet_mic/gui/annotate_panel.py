@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -29,7 +29,7 @@ from napari_unet_mic.data.volume import Volume
 from napari_unet_mic.gui import layers
 from napari_unet_mic.gui.colours import class_colour
 from napari_unet_mic.gui.comparison import name_of
-from napari_unet_mic.gui.controls import MessageLine
+from napari_unet_mic.gui.controls import MessageLine, later
 from napari_unet_mic.gui.forms import ElidedLabel, breakable, explained, guard_wheel, short_combo
 from napari_unet_mic.gui.label_files import Saved, array_and_geometry, save_version, stem_of
 from napari_unet_mic.gui.tables import swatch
@@ -135,7 +135,7 @@ class AnnotatePanel(QWidget):
             self.choose(active)
 
     def _on_layers_changed(self, event: Any = None) -> None:
-        QTimer.singleShot(0, self._fill_layers)
+        later(self, self._fill_layers)
 
     def _fill_layers(self) -> None:
         if self._app.closed:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet_mic.gui import cases_work as work
@@ -23,7 +23,7 @@ from napari_unet_mic.gui.case_list import CaseList
 from napari_unet_mic.gui.case_plot import CasePlot, points_of
 from napari_unet_mic.gui.commands import evaluate_command
 from napari_unet_mic.gui.confusion_view import ConfusionView
-from napari_unet_mic.gui.controls import titled
+from napari_unet_mic.gui.controls import later, titled
 from napari_unet_mic.gui.counting_line import MissingFiles
 from napari_unet_mic.gui.evaluation_opening import NO_CASES, EvaluationOpening
 from napari_unet_mic.gui.forms import ElidedLabel, explained
@@ -192,7 +192,7 @@ class CasesView(QWidget):
         self.confusion.remedy.setVisible(shown.countable)
         self.confusion.remedy.setEnabled(True)
         self.list.offer(found, shown.metrics)
-        QTimer.singleShot(0, self._on_order_chosen)  # many classes: each step is a short one
+        later(self, self._on_order_chosen)  # many classes: each step is a short one
 
     def _on_prepared_again(self, shown: work.AllCases) -> None:
         """Show the same cases, counted anew or found elsewhere; open the one that was missing."""
@@ -244,10 +244,7 @@ class CasesView(QWidget):
 
         if self._shown is None:
             return
-        try:
-            value, metric = self.list.order
-        except RuntimeError:  # a late answer: the window was closed meanwhile
-            return
+        value, metric = self.list.order
         found, second = self._shown.evaluation, self.second.evaluation if self.second else None
         if second is None:
             self._list(worst_by(found, value, metric), forward=False)

@@ -1,10 +1,13 @@
-"""Small building blocks that several panels use: a message line, a copy-command button, lines."""
+"""Small building blocks that several panels use: a message line, a copy-command button, lines.
+
+And `later`: what a widget does in a moment, unless it has gone by then.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QObject, Qt, QTimer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QHBoxLayout,
@@ -54,6 +57,18 @@ class CommandButton(QPushButton):
         text = self._command()
         QGuiApplication.clipboard().setText(text)
         self._say(f"Copied: {text}")
+
+
+def later(owner: QObject, act: Callable[[], object], milliseconds: int = 0) -> None:
+    """Call `act` when the event loop turns next, or so much later, unless `owner` has gone.
+
+    `QTimer.singleShot` would call a method of a window that was closed meanwhile.
+    """
+    timer = QTimer(owner)
+    timer.setSingleShot(True)
+    timer.timeout.connect(act)
+    timer.timeout.connect(timer.deleteLater)
+    timer.start(milliseconds)
 
 
 def holding(line: QHBoxLayout) -> QWidget:

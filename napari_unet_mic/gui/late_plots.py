@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QShowEvent, QWheelEvent
 from qtpy.QtWidgets import QWidget
+
+from napari_unet_mic.gui.controls import later
 
 
 class LatePlots(QWidget):
@@ -41,7 +43,7 @@ class LatePlots(QWidget):
         """Build the plots once somebody looks."""
         super().showEvent(event)
         if not self.ready:
-            QTimer.singleShot(0, self._build_when_seen)
+            later(self, self._build_when_seen)
 
     def _build_when_seen(self) -> None:
         if self.isVisible() and not self.ready:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel
 
 from napari_unet_mic.gui import layers
 from napari_unet_mic.gui.comparison import suggested_pair
+from napari_unet_mic.gui.controls import later
 from napari_unet_mic.gui.forms import explained, short_combo
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class LayerChoice(QObject):
 
     # ---- what the viewer has ---------------------------------------------------------
     def _on_layers_changed(self, event: Any = None) -> None:
-        QTimer.singleShot(0, self.after_layers_changed)
+        later(self, self.after_layers_changed)
 
     def after_layers_changed(self) -> None:
         """Offer the layers that are there now; tell when a chosen one is gone."""

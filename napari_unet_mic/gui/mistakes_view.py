@@ -15,7 +15,7 @@ from napari_unet_mic.gui import inspector_tables, layers
 from napari_unet_mic.gui import region_table as contents
 from napari_unet_mic.gui.colours import RGBA, pair_colour
 from napari_unet_mic.gui.comparer import Comparer
-from napari_unet_mic.gui.controls import stacked
+from napari_unet_mic.gui.controls import later, stacked
 from napari_unet_mic.gui.forms import ElidedLabel, explained
 from napari_unet_mic.gui.later_figures import LaterFigures
 from napari_unet_mic.gui.later_work import Found
@@ -220,7 +220,7 @@ class MistakesView(QWidget):
             if self.regions:
                 self.go_to_region(0, fit=self._fit)
             if layers.errors_layer(self._app.viewer) is None:
-                QTimer.singleShot(0, self._show_voxels)  # a new layer takes a while: move first
+                later(self, self._show_voxels)  # a new layer takes a while: move first
             else:
                 self._show_voxels()
 

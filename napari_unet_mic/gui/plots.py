@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_unet_mic.gui.controls import later
 from napari_unet_mic.gui.curves import (
     QUANTITIES,
     TRAIN_COLOUR,
@@ -164,7 +165,7 @@ class LiveCurves(LatePlots):
         """Draw what came while nobody looked."""
         super().showEvent(event)
         if self.ready:
-            QTimer.singleShot(0, self._draw)
+            later(self, self._draw)
 
     def build_plots(self) -> None:
         """Build those that are wanted."""
@@ -176,7 +177,7 @@ class LiveCurves(LatePlots):
         if missing:
             name, *rest = missing
             self._add_plot(name)
-            QTimer.singleShot(0, lambda: self._build(rest))
+            later(self, lambda: self._build(rest))
             return
         self._show_wanted()
         self._on_log_toggled(self.log)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QColor, QKeySequence, QShortcut
 from qtpy.QtWidgets import QDockWidget, QHBoxLayout, QMenu, QPushButton, QSizePolicy, QWidget
 
 from napari_unet_mic.gui import window_menu
 from napari_unet_mic.gui.app import dock_of
+from napari_unet_mic.gui.controls import later
 from napari_unet_mic.gui.cursor_readout import CursorReadout
 from napari_unet_mic.gui.forms import explained
 from napari_unet_mic.gui.orientation import OrientationMarks, oblique_note
@@ -153,7 +154,7 @@ class ViewBar(QWidget):
         if dock is not None and coming == IN_3D:
             self._height = dock.height()
         elif dock is not None and self._height:
-            QTimer.singleShot(SETTLED_MS, partial(self._regain, self._height))
+            later(self, partial(self._regain, self._height), SETTLED_MS)
             self._height = 0
 
     def _regain(self, height: int, *, lowered: bool = False) -> None:
@@ -166,7 +167,7 @@ class ViewBar(QWidget):
             return
         for other in window.findChildren(QDockWidget):
             other.setMinimumHeight(50)  # napari's own; Qt had raised it and never lowers it
-        QTimer.singleShot(SETTLED_MS, partial(self._regain, height, lowered=True))
+        later(self, partial(self._regain, height, lowered=True), SETTLED_MS)
 
     def _on_mode_clicked(self, mode: str, _: bool = False) -> None:
         self.modes.toggle(mode)
@@ -213,7 +214,7 @@ class ViewBar(QWidget):
         dock.raise_()
 
     def _check_soon(self) -> None:
-        QTimer.singleShot(0, self._check_orthogonal)
+        later(self, self._check_orthogonal)
 
     def _check_orthogonal(self) -> None:
         if not self._app.closed:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, QSize, QTimer
+from qtpy.QtCore import QEvent, QObject, QSize
 from qtpy.QtWidgets import QSizePolicy, QTabWidget, QWidget
 
 from napari_unet_mic.gui.app import PANELS, dock_of
+from napari_unet_mic.gui.controls import later
 
 if TYPE_CHECKING:
     from napari_unet_mic.gui.app import App
@@ -55,7 +56,7 @@ class Workbench(QTabWidget):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         """Notice that a panel left, and take it back when nobody holds it any more."""
         if event.type() == QEvent.Type.ParentChange and isinstance(watched, QWidget):
-            QTimer.singleShot(0, self._tidy)
+            later(self, self._tidy)
         return super().eventFilter(watched, event)
 
     def _on_tab_changed(self, index: int) -> None:
