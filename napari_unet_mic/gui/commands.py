@@ -86,6 +86,7 @@ def predict_command(
     checkpoint: str = "final",
     mirroring: bool | None = None,
     device: str = "auto",
+    probabilities: bool = False,
 ) -> str:
     """Return the ``unet-mic predict`` line that predicts these files or folders."""
     words = ["unet-mic", "predict", str(model), *(str(file) for file in inputs), "-o", str(out)]
@@ -97,6 +98,8 @@ def predict_command(
         words.append("--mirroring" if mirroring else "--no-mirroring")
     if device != "auto":
         words += ["--device", device]
+    if probabilities:
+        words.append("--probabilities")
     return joined(words)
 
 

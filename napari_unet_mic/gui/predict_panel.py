@@ -58,6 +58,7 @@ class PredictWish:
     checkpoint: str
     mirroring: bool
     device: str
+    probabilities: bool = False
 
 
 class PredictPanel(QWidget):
@@ -133,6 +134,15 @@ class PredictPanel(QWidget):
             "--mirroring | --no-mirroring",
         )
         self.mirroring.clicked.connect(self._on_mirroring_clicked)
+        self.probabilities = explained(
+            QCheckBox("keep probabilities"),
+            "Keep beside every prediction how sure the network was of each class: large files. The "
+            "error inspector then shows it, and tells a lesion that was almost found from one that "
+            "the network was blind to. Not for an image layer, whose prediction has no file",
+            "--probabilities",
+        )
+        self.probabilities.toggled.connect(self.wish_changed)
+        self.subject.currentIndexChanged.connect(self._on_subject_changed)
         guard_wheel(self.model, self.subject, self.folds, self.checkpoint, self.device)
         for choice in (self.model, self.subject, self.folds, self.checkpoint):
             choice.currentIndexChanged.connect(self.wish_changed)
@@ -165,6 +175,7 @@ class PredictPanel(QWidget):
         form.addWidget(QLabel("Device"), 3, 0)
         form.addWidget(self.device, 3, 1)
         form.addWidget(self.mirroring, 3, 2, 1, 2)
+        form.addWidget(self.probabilities, 4, 1, 1, 3)
         buttons = QHBoxLayout()
         buttons.addWidget(self.predict)
         buttons.addWidget(self.cancel)
@@ -267,6 +278,7 @@ class PredictPanel(QWidget):
             checkpoint=self.checkpoint.currentData() or "final",
             mirroring=self.mirroring.isChecked(),
             device=self.device.device,
+            probabilities=self.probabilities.isChecked() and self.probabilities.isEnabled(),
         )
 
     def _show_whether_ready(self) -> None:
@@ -298,6 +310,10 @@ class PredictPanel(QWidget):
     def _on_device_changed(self) -> None:
         if not self._mirroring_touched:
             self.mirroring.setChecked(not self.device.on_cpu)
+
+    def _on_subject_changed(self) -> None:
+        subject = self.subject.currentData()
+        self.probabilities.setEnabled(subject is None or subject.kind != "layer")
 
     def _on_mirroring_clicked(self) -> None:
         self._mirroring_touched = True

@@ -299,6 +299,7 @@ class PredictionControl:
             tuple(task.done),
             task.out,
             folder,
+            probabilities=task.wish.probabilities,
             on_done=lambda found: self._on_evaluated(task, folder, found),
             on_error=self._on_not_sent,
             busy="Comparing predictions with their references",
@@ -347,4 +348,5 @@ class PredictionControl:
             checkpoint=wish.checkpoint,
             mirroring=wish.mirroring,
             device=wish.device,
+            probabilities=wish.probabilities,
         )

@@ -69,6 +69,7 @@ def needs_of(wish: PredictWish, sizes: Sequence[ImageSize]) -> MemoryEstimate | 
             n_channels=n_channels,
             n_classes=n_classes,
             n_parameters=parameters,
+            probabilities=wish.probabilities,
             at_once=images_at_once(wish.device.partition(":")[0], configuration.patch_size),
         )
         for size in sizes

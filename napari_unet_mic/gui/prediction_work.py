@@ -123,6 +123,7 @@ def _request(wish: PredictWish, cases: tuple[CaseRequest, ...]) -> PredictionReq
         checkpoint=wish.checkpoint,
         mirroring=wish.mirroring,
         device=wish.device,
+        probabilities=wish.probabilities,
     )
 
 
@@ -183,10 +184,14 @@ def evaluate(
     predictions: Path,
     folder: Path,
     *,
+    probabilities: bool = False,
     progress: Callable[[int, int], None],
     should_stop: Callable[[], bool],
 ) -> Evaluation:
-    """Compare predictions with their references and write the evaluation into `folder`."""
+    """Compare predictions with their references and write the evaluation into `folder`.
+
+    With `probabilities`, which lie beside the predictions, lesions have their confidence.
+    """
     pairs = [
         CasePair(name, label, predictions / f"{name}.nii.gz")
         for name in cases
@@ -198,7 +203,7 @@ def evaluate(
         dataset.classes,
         ignore=dataset.ignore_value,
         tolerance_mm=1.0,
-        lesions=LesionQuestion(),
+        lesions=LesionQuestion(probabilities=predictions if probabilities else None),
         keep_going=True,
         progress=progress,
         should_stop=should_stop,

@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from napari_unet_mic.data.files import write_whole
-from napari_unet_mic.data.volume import Volume, read_image, write_labels
+from napari_unet_mic.data.volume import Volume, read_image
 from napari_unet_mic.errors import Cancelled, UNetMicError
 from napari_unet_mic.inference.inputs import InputCase
+from napari_unet_mic.inference.outputs import probabilities_file, write_prediction
 from napari_unet_mic.inference.sliding_window import Progress, ShouldStop
 
 if TYPE_CHECKING:
@@ -196,14 +194,9 @@ class _Road:
 
     def _write(self, case: InputCase, loaded: _Loaded, found: Prediction) -> CaseEvent:
         start = time.perf_counter()
-        file, shares_file = self._files(case)
-        shares = found.probabilities
+        file = self._file(case)
         try:
-            if shares_file is not None and shares is not None:
-                write_whole(
-                    shares_file, lambda path: np.savez_compressed(path, probabilities=shares)
-                )
-            write_labels(file, found.labels, loaded.geometry)
+            write_prediction(file, found, loaded.geometry)
         except UNetMicError as error:
             return self._failed(case, error)
         written = time.perf_counter() - start
@@ -213,16 +206,15 @@ class _Road:
     def _failed(self, case: InputCase, error: UNetMicError) -> CaseEvent:
         if self.report:
             self.report(f"{case.name}: {error}")
-        return CaseEvent("failed", case.name, self._files(case)[0], message=str(error))
+        return CaseEvent("failed", case.name, self._file(case), message=str(error))
 
     def _skipped(self, case: InputCase) -> CaseEvent:
-        return CaseEvent("skipped", case.name, self._files(case)[0])
+        return CaseEvent("skipped", case.name, self._file(case))
 
     def _is_there(self, case: InputCase) -> bool:
-        return not self.overwrite and all(
-            file is None or file.exists() for file in self._files(case)
-        )
+        file = self._file(case)
+        complete = not self.probabilities or probabilities_file(file).exists()
+        return not self.overwrite and file.exists() and complete
 
-    def _files(self, case: InputCase) -> tuple[Path, Path | None]:
-        shares = self.folder / f"{case.name}.npz" if self.probabilities else None
-        return self.folder / f"{case.name}.nii.gz", shares
+    def _file(self, case: InputCase) -> Path:
+        return self.folder / f"{case.name}.nii.gz"

@@ -22,8 +22,9 @@ from typing import IO, TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from napari_unet_mic.data.files import write_whole
-from napari_unet_mic.data.volume import Volume, read_image, write_labels
+from napari_unet_mic.data.volume import Volume, read_image
 from napari_unet_mic.errors import Cancelled, UNetMicError
+from napari_unet_mic.inference.outputs import write_prediction
 from napari_unet_mic.jobs.worker import (
     CaseRequest,
     PredictionEvent,
@@ -183,13 +184,9 @@ class Server:
         )
         out = Path(case.out)
         if out.suffix == ".npy":
-            write_whole(out, lambda path: np.save(path, found.labels))
+            _write_arrays(out, found.labels, found.probabilities)
         else:
-            write_labels(out, found.labels, image)
-        shares = found.probabilities
-        if shares is not None:
-            beside = out.with_name(out.name.split(".")[0] + "_probabilities.npy")
-            write_whole(beside, lambda path: np.save(path, shares))
+            write_prediction(out, found, image)
         self._say(
             PredictionEvent(
                 "case_done",
@@ -227,3 +224,11 @@ def _stamp(model: Path) -> float:
     """Say when the model's checkpoints were last written: a newer one is loaded anew."""
     files = list(model.glob("fold_*/checkpoint_*.pth"))
     return max((file.stat().st_mtime for file in files), default=0.0)
+
+
+def _write_arrays(out: Path, labels: np.ndarray[Any, Any], shares: Any) -> None:
+    """Write what was predicted for an array as arrays: labels, probabilities where kept."""
+    write_whole(out, lambda path: np.save(path, labels))
+    if shares is not None:
+        beside = out.with_name(f"{out.stem}_probabilities.npy")
+        write_whole(beside, lambda path: np.save(path, shares))

@@ -49,6 +49,20 @@ def test_predict_asks_for_what_the_form_says(panel, qtbot):
     assert panel.wish == PredictWish(B, TEST, ("all",), "latest", False, "auto")
 
 
+def test_probabilities_are_kept_where_the_prediction_has_a_file(panel):
+    panel.show_models([A])
+    panel.show_subjects([CASE, Subject("layer", "layer scan", ("scan",))])
+    assert not panel.wish.probabilities
+    panel.probabilities.click()
+    assert panel.wish.probabilities
+
+    panel.subject.setCurrentIndex(1)
+    assert not panel.probabilities.isEnabled()
+    assert not panel.wish.probabilities
+    panel.subject.setCurrentIndex(0)
+    assert panel.wish.probabilities
+
+
 def test_the_choice_stays_when_the_lists_are_made_anew(panel):
     panel.show_models([A, B])
     panel.model.setCurrentIndex(1)

@@ -91,6 +91,16 @@ def choose(control, kind):
     subject.setCurrentIndex(kinds.index(kind))
 
 
+def inspected(fake_app):
+    """Stand for the inspector; returns what it is shown, and the scopes that are chosen."""
+    evaluations, scopes = [], []
+    fake_app.panels["inspector"] = SimpleNamespace(
+        cases=SimpleNamespace(show_evaluation=lambda *values: evaluations.append(values)),
+        scope=SimpleNamespace(setCurrentIndex=scopes.append),
+    )
+    return evaluations, scopes
+
+
 def test_models_and_subjects_are_listed_when_somebody_looks(control):
     assert control.panel.wish.model.name == "a"
     assert [control.panel.subject.itemText(0)] == ["the test set (2 cases)"]
@@ -145,11 +155,7 @@ def test_the_open_case_becomes_a_layer_in_class_colours(
 def test_the_test_set_is_scored_and_shown_in_the_inspector(
     control, fake_app, worker, dataset, tmp_path
 ):
-    evaluations, scopes = [], []
-    fake_app.panels["inspector"] = SimpleNamespace(
-        cases=SimpleNamespace(show_evaluation=lambda *values: evaluations.append(values)),
-        scope=SimpleNamespace(setCurrentIndex=scopes.append),
-    )
+    evaluations, scopes = inspected(fake_app)
     control.panel.predict.click()
     (request,) = worker.requests
     assert [case.name for case in request.cases] == ["liver_01", "liver_02"]
@@ -173,6 +179,28 @@ def test_the_test_set_is_scored_and_shown_in_the_inspector(
     assert by_case == lesions_by_case(found)
     states = {name: {one.state for one in judged(by_case[name])} for name in by_case}
     assert states == {"liver_01": {"found"}, "liver_02": {"missed"}}
+
+
+def test_a_set_with_probabilities_is_scored_with_confidence(
+    control, fake_app, worker, dataset, tmp_path
+):
+    inspected(fake_app)
+    control.panel.probabilities.click()
+    control.panel.predict.click()
+    (request,) = worker.requests
+    assert request.probabilities
+    assert control._command().endswith("--probabilities")
+    for case in request.cases:
+        _, reference = load_case(dataset, case.name)
+        write_labels(Path(case.out), reference.array, reference)
+        shares = np.full((3, *reference.array.shape), 0.25, np.float32)
+        np.savez(Path(case.out).with_name(f"{case.name}.npz"), probabilities=shares)
+        worker.say("case_done", case=case.name, file=case.out)
+    worker.say("done")
+
+    by_case = lesions_by_case(read_evaluation(tmp_path / "w" / "evaluations" / "a-test"))
+    confidences = {one.confidence for lesions in by_case.values() for one in lesions}
+    assert confidences == {0.25}
 
 
 def test_a_bad_case_of_a_set_is_named_and_the_rest_is_scored(control, fake_app, worker, dataset):
@@ -266,6 +294,7 @@ def test_the_command(control, dataset):
     assert line.startswith("unet-mic predict ")
     assert str(dataset.case("liver_01").images[0]) in line
     assert "--folds 0 --no-mirroring" in line
+    assert "--probabilities" not in line
 
 
 def test_the_process_ends_with_the_viewer(control, fake_app, worker, qtbot):

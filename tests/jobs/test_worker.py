@@ -188,6 +188,8 @@ def test_a_file_and_an_array_are_predicted_onto_their_own_grids(tmp_path: Path) 
     assert labels.spacing_mm == pytest.approx((3.0, 1.0, 0.5))
     assert np.load(from_array.out).sum() == 1
     assert np.load(tmp_path / "a_labels_probabilities.npy").shape == (2, 2, 3, 4)
+    with np.load(tmp_path / "f.npz") as kept:  # beside a file, as the command keeps them
+        assert kept["probabilities"].shape == (2, 2, 3, 4)
 
 
 def test_an_error_is_a_failed_event_and_the_next_request_is_served(tmp_path: Path) -> None:
