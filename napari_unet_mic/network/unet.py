@@ -17,13 +17,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from napari_unet_mic.network.channels_last import InstanceNorm2d, InstanceNorm3d
+from napari_unet_mic.network.channels_last import (
+    ConvTranspose2d,
+    ConvTranspose3d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+)
 from napari_unet_mic.planning.architecture import Architecture
 
 _CONV: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
-_UP: dict[int, type[nn.ConvTranspose2d] | type[nn.ConvTranspose3d]] = {
-    2: nn.ConvTranspose2d,
-    3: nn.ConvTranspose3d,
+_UP: dict[int, type[ConvTranspose2d] | type[ConvTranspose3d]] = {
+    2: ConvTranspose2d,
+    3: ConvTranspose3d,
 }
 _NORM: dict[int, type[InstanceNorm2d] | type[InstanceNorm3d]] = {
     2: InstanceNorm2d,

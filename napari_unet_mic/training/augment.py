@@ -211,8 +211,9 @@ def resample(
     indicator, and the lowest class present at most (−1, or 0 when labels have no −1)
     outside.
     """
-    outside = -1 if bool((labels < 0).any()) else 0
-    values = [int(v) for v in torch.unique(labels) if v != outside]
+    voxels = torch.bincount(labels.flatten() + 1).tolist()  # of −1, 0, 1, …: faster than unique
+    outside = -1 if voxels[0] else 0
+    values = [value for value, n in enumerate(voxels, start=-1) if n and value != outside]
     indicators = torch.stack([labels == v for v in values]) if values else labels[None][:0]
     stack = torch.cat([image, indicators.to(image.dtype)])  # (C + L, Z, Y, X)
     source, target = stack.shape[1:], patch_size
