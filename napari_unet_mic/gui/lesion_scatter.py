@@ -127,24 +127,20 @@ class LesionScatter(LatePlots):
             hoverSize=12,
             tip=lambda x, y, data: _words(*self._lesions[data]),
         )
-        spots = []
-        for place, (_, one) in enumerate(self._lesions):
-            colour = COLOURS[one.state]
-            hollow = one.state == "missed"
-            spots.append(
-                {
-                    "pos": (
-                        float(logs[place]),
-                        BELOW if one.state == "spurious" else one.lesion.iou,
-                    ),
-                    "data": place,
-                    "size": 11 if hollow else 8,
-                    "symbol": SYMBOLS[one.state],
-                    "brush": None if hollow else pyqtgraph.mkBrush(colour),
-                    "pen": pyqtgraph.mkPen(colour, width=2),
-                }
-            )
-        marks.addPoints(spots)
+        brushes, pens = {}, {}  # one for all marks of a state: thousands of them take their time
+        for state, colour in COLOURS.items():
+            brushes[state] = pyqtgraph.mkBrush(None if state == "missed" else colour)
+            pens[state] = pyqtgraph.mkPen(colour, width=2)
+        judged = [one for _, one in self._lesions]
+        marks.addPoints(
+            x=logs,
+            y=[BELOW if one.state == "spurious" else one.lesion.iou for one in judged],
+            data=np.arange(len(judged)),
+            size=[11 if one.state == "missed" else 8 for one in judged],
+            symbol=[SYMBOLS[one.state] for one in judged],
+            brush=[brushes[one.state] for one in judged],
+            pen=[pens[one.state] for one in judged],
+        )
         marks.sigClicked.connect(self._on_clicked)
         self.marks = marks
         plot.addItem(marks)

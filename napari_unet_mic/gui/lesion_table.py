@@ -16,7 +16,6 @@ from napari_unet_mic.gui.forms import explained, guard_wheel, short_combo
 from napari_unet_mic.gui.inspector_tables import millilitres
 from napari_unet_mic.gui.tables import TableModel
 
-ORDER = {"missed": 0, "spurious": 1, "found": 2}
 SHOWN_AS = {"missed": "○ missed", "spurious": "△ spurious", "found": "● found"}
 
 

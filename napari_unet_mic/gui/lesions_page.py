@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet_mic.evaluation.lesion import LesionQuestion, Match, judged
+from napari_unet_mic.evaluation.lesion import LesionQuestion, Match
 from napari_unet_mic.gui import lesions_work
 from napari_unet_mic.gui.forms import ElidedLabel, explained, guard_wheel, short_combo
 from napari_unet_mic.gui.inspector_tables import MEASURING
 from napari_unet_mic.gui.lesion_changes import LesionChangesTable
 from napari_unet_mic.gui.lesion_scatter import LesionScatter
-from napari_unet_mic.gui.lesion_table import ORDER, lesion_model, match_box, show_cases
+from napari_unet_mic.gui.lesion_table import lesion_model, match_box, show_cases
 from napari_unet_mic.gui.tables import TableModel, TableView
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from napari_unet_mic.evaluation.lesion import Judged
     from napari_unet_mic.evaluation.lesion_difference import LesionChange
     from napari_unet_mic.evaluation.lesions_between import LesionsBetween
-    from napari_unet_mic.gui.app import App
+    from napari_unet_mic.gui.app import App, Ticket
+    from napari_unet_mic.gui.lesions_work import ClassLesions
 
 NOTHING = "Lesions"
 NOT_COUNTED = "Lesions: not looked for in this evaluation"
@@ -67,6 +68,7 @@ class LesionsPage(QWidget):
         self._second: Gathered | None = None
         self.between: LesionsBetween | None = None
         self._asked: Any = None  # what `between` answers, or will
+        self._counting: Ticket | None = None
         self._labels: Mapping[str, Path] = {}
         self.shown: list[tuple[str, Judged]] = []
         self.title = ElidedLabel(NOTHING)
@@ -220,36 +222,43 @@ class LesionsPage(QWidget):
             self.counted.emit()
 
     def _show_lesions(self) -> None:
-        from napari_unet_mic.evaluation.lesion_figures import by_size, figures_of, lesions_by_case
-
+        """Count the chosen class, in a thread: thousands of lesions take their time."""
         evaluation = self._gathered.evaluation if self._gathered is not None else None
         question = evaluation.lesions if evaluation is not None else None
         value, match = self.choice.currentData(), self.criterion
         if evaluation is None or question is None or not value:
+            if self._counting is not None:
+                self._counting.stale = True
             self.shown = []
             self.scatter.show_lesions([], (), match)
             self.model.set_rows([], [])
             self.title.set_whole(NOT_COUNTED if evaluation is not None else NOTHING)
             return
-        cases = lesions_by_case(evaluation)
-        figures = figures_of(cases.values(), value, match, question.smallest)
+        self.title.set_whole(f"Lesions {MEASURING}")
+        self._counting = self._app.in_thread(
+            lesions_work.of_class,
+            evaluation,
+            question,
+            value,
+            match,
+            topic="lesions of a class",
+            on_done=self._on_class_counted,
+        )
+
+    def _on_class_counted(self, found: ClassLesions) -> None:
+        if self._sees_changes:
+            return
+        figures = found.figures
         share, rate = figures.sensitivity, figures.false_positives_per_case
         words = figures.words
         details = f"; sensitivity {share:.2f}" if share is not None else ""
         details += f"; {rate:.2f} false positives per case" if rate is not None else ""
         self.title.set_whole(words)
         self.title.setToolTip(words + details)
-        every = [
-            (name, one)
-            for name, lesions in cases.items()
-            for one in judged(lesions, match, question.smallest)
-            if one.lesion.value == value
-            and (one.lesion.source == "reference" or one.state == "spurious")
-        ]
-        self.shown = sorted(every, key=lambda pair: (ORDER[pair[1].state], -pair[1].lesion.ml))
-        bins = by_size(cases.values(), value, question.bins_ml, question.smallest)
-        self.scatter.show_lesions(self.shown, bins, match)
+        self.shown = list(found.listed)
+        self.scatter.show_lesions(self.shown, found.bins, figures.match)
         show_cases(self.model, self.shown)
+        self.counted.emit()
 
     # ---- what a second evaluation changed --------------------------------------------
     def _show_changes(self) -> None:

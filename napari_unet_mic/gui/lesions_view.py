@@ -35,14 +35,8 @@ from napari_unet_mic.gui.forms import ElidedLabel, explained
 from napari_unet_mic.gui.inspector_tables import MEASURING
 from napari_unet_mic.gui.later_figures import QUIET_MS, LaterFigures
 from napari_unet_mic.gui.lesion_changes import LesionChangesTable
-from napari_unet_mic.gui.lesion_table import (
-    ORDER,
-    lesion_model,
-    match_box,
-    show_lesions,
-    words_of,
-)
-from napari_unet_mic.gui.lesions_work import FoundHere
+from napari_unet_mic.gui.lesion_table import lesion_model, match_box, show_lesions, words_of
+from napari_unet_mic.gui.lesions_work import ORDER, FoundHere
 from napari_unet_mic.gui.second_prediction import SecondPrediction
 from napari_unet_mic.gui.tables import TableModel, TableView
 

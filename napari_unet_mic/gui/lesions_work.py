@@ -13,14 +13,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet_mic.errors import UNetMicError
-from napari_unet_mic.evaluation.lesion import Lesion, LesionQuestion
+from napari_unet_mic.evaluation.lesion import Judged, Lesion, LesionQuestion, Match, judged
 
 if TYPE_CHECKING:
     from napari_unet_mic.data.display import Display
     from napari_unet_mic.evaluation.gathering import Gathered
     from napari_unet_mic.evaluation.lesion_difference import Meetings
+    from napari_unet_mic.evaluation.lesion_figures import LesionFigures, SizeBin
     from napari_unet_mic.evaluation.lesions import FoundLesions
+    from napari_unet_mic.evaluation.results import Evaluation
     from napari_unet_mic.gui.later_work import Maps
+
+ORDER = {"missed": 0, "spurious": 1, "found": 2}
+"""In which lesions are listed, the largest of each first."""
+
+
+@dataclass(frozen=True)
+class ClassLesions:
+    """The lesions of one class over all cases by one criterion: counts, recall by size, list."""
+
+    figures: LesionFigures
+    bins: tuple[SizeBin, ...]
+    listed: tuple[tuple[str, Judged], ...]
 
 
 @dataclass(frozen=True)
@@ -135,3 +149,24 @@ def count_lesions(
     from napari_unet_mic.evaluation.gathering import recount
 
     return recount(gathered, labels, lesions=question, progress=progress, should_stop=should_stop)
+
+
+def of_class(
+    evaluation: Evaluation, question: LesionQuestion, value: int, match: Match
+) -> ClassLesions:
+    """Count and list the lesions of one class: those of the reference, and spurious ones."""
+    from napari_unet_mic.evaluation.lesion_figures import by_size, figures_of, lesions_by_case
+
+    cases = lesions_by_case(evaluation)
+    every = [
+        (name, one)
+        for name, lesions in cases.items()
+        for one in judged(lesions, match, question.smallest)
+        if one.lesion.value == value
+        and (one.lesion.source == "reference" or one.state == "spurious")
+    ]
+    return ClassLesions(
+        figures_of(cases.values(), value, match, question.smallest),
+        by_size(cases.values(), value, question.bins_ml, question.smallest),
+        tuple(sorted(every, key=lambda pair: (ORDER[pair[1].state], -pair[1].lesion.ml))),
+    )

@@ -147,7 +147,7 @@ def test_gained_or_lost_alone_and_back_to_the_plot(app: App, until: Until, liver
     assert {row[2] for row in page.changes.table.rows} == {"gained"}
     choose(page.view_box, "plot")
     assert page.scatter.isVisibleTo(page)
-    assert page.title.whole == "11 found · 4 missed · 1 spurious"
+    until(lambda: page.title.whole == "11 found · 4 missed · 1 spurious")
     panel.cases.menu.second_dropped.emit()
     assert page.view_box.findText("gained") == -1
     assert panel.cases.title.whole.startswith("e1: 3 cases")

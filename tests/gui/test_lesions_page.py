@@ -59,7 +59,7 @@ def test_from_the_file_to_the_voxel(
     for match in MATCHES:  # the panel says what the command says
         page.match.setCurrentIndex(page.match.findData(match))
         words = figures_of(cases, 2, match).words
-        assert page.title.whole == words
+        until(lambda words=words: page.title.whole == words)
         assert "sensitivity 0.50; 0.50 false positives per case" in page.title.toolTip()
     until(lambda: page.scatter.marks is not None)
     assert [(name, one.state) for name, one in page.shown] == [
@@ -98,7 +98,8 @@ def test_panel_file_and_command_agree_on_planted_tumours(
         found = sum(meets(match, one.iou) for one in expected)
         spurious = 1 + sum(one.kept > 0 and not meets(match, one.iou) for one in expected)
         counts = (found, len(expected) - found, spurious)
-        assert page.title.whole == "{} found · {} missed · {} spurious".format(*counts)
+        words = "{} found · {} missed · {} spurious".format(*counts)
+        until(lambda words=words: page.title.whole == words)
         line = [*MATCHES[match].split(), *map(str, counts)]
         assert line in [row[: len(line)] for row in printed]
         states = [one.state for _, one in page.shown]
@@ -134,6 +135,7 @@ def test_copied_tables_say_what_the_command_says(
     # the list goes along while it is in sight
     assert "found · 4 missed" not in copied["as text"]
     panel.cases.lesions.view_box.setCurrentIndex(1)
+    until(lambda: panel.cases.lesions.model.rowCount() == 16)
     panel.copy_tables(FORMS["as text"])
     assert "Lesions, cancer: 11 found · 4 missed" in QGuiApplication.clipboard().text()
 
@@ -163,5 +165,20 @@ def test_the_table_is_there_though_every_volume_is_gone(
     for file in [*(tmp_path / "r").iterdir(), *(tmp_path / "p").iterdir()]:
         file.unlink()
     page: Any = opened(app, until, tmp_path / "e").cases.lesions
-    assert page.model.rowCount() == 3
+    until(lambda: page.model.rowCount() == 3)
     assert np.isclose(page.model.rows[0][1], 0.02)
+
+
+def test_of_two_quick_choices_the_last_one_is_shown(
+    app: App, until: Until, evaluation: Evaluation, tmp_path: Path
+) -> None:
+    evaluation.write(tmp_path / "e")
+    page = opened(app, until, tmp_path / "e").cases.lesions
+    cases = lesions_by_case(evaluation).values()
+    for match in [*MATCHES, "any", "0.5"]:
+        page.match.setCurrentIndex(page.match.findData(match))
+    assert page.title.whole == "Lesions …"
+    until(lambda: page.title.whole == figures_of(cases, 2, page.criterion).words)
+    asked = page.shown
+    QTest.qWait(200)
+    assert page.shown is asked
