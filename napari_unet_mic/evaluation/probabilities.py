@@ -1,7 +1,8 @@
 """Probabilities that a prediction kept: found beside its label file, read where they are wanted.
 
 A label file's path enters, the file with its probabilities leaves; that file with voxels and
-their classes enters, one probability each leaves; or with one class, whose probabilities leave.
+their classes enters, one probability each leaves; or with one class, whose probabilities leave;
+or alone, and how uncertain the network was leaves.
 ``<case>.npz`` holds `probabilities` (K, Z, Y, X) on the label's grid, as nnU-Net and
 `unet-mic predict --probabilities` write it; it is unpacked as a stream, a few megabytes at a
 time, and never held whole.
@@ -113,6 +114,30 @@ def probability_map(
         return _one_class(kept, stream, value, should_stop)
 
 
+def uncertainty_map(
+    file: Path, shape: Sequence[int], *, should_stop: Callable[[], bool] = lambda: False
+) -> Values:
+    """Return how uncertain the network was at all voxels, as float16 (Z, Y, X), 0 to 1.
+
+    Parameters
+    ----------
+    file, shape, should_stop
+        As `probabilities_at` takes them.
+
+    Raises
+    ------
+    UnreadableFile, GridMismatch, Cancelled
+        As `probabilities_at` raises them.
+
+    Notes
+    -----
+    The predictive entropy −Σ p ln p over the classes, divided by ln K: 0 where one class has all
+    the probability, 1 where all classes have the same.
+    """
+    with _opened(file) as stream:
+        return _entropy(_Kept.of(file, stream, shape), stream, should_stop)
+
+
 @contextmanager
 def _opened(file: Path) -> Iterator[IO[bytes]]:
     """Open the array file; what goes wrong while it is read is told in a sentence."""
@@ -203,6 +228,29 @@ def _one_class(
         found[done : done + wanted.size] = wanted
         done += wanted.size
     return found.reshape(shape, order="F" if kept.fortran else "C")
+
+
+def _entropy(kept: _Kept, stream: IO[bytes], should_stop: Callable[[], bool]) -> Values:
+    """Read the array from front to back and add up -p ln p of every voxel's classes."""
+    n_classes, *shape = kept.whole
+    n_voxels = math.prod(shape)
+    total = np.zeros(n_voxels, np.float32)
+    for start, values in kept.chunks(stream, n_classes * n_voxels, should_stop):
+        p = np.clip(values, 1e-12, 1.0, dtype=np.float32)
+        terms = -p * np.log(p)
+        places = np.arange(start, start + values.size)
+        if kept.fortran:  # the classes of a voxel lie side by side
+            first = start // n_classes
+            sums = np.bincount(places // n_classes - first, weights=terms)
+            total[first : first + sums.size] += sums.astype(np.float32)
+        else:
+            while terms.size:  # a class after the other
+                at = int(places[0]) % n_voxels
+                n = min(terms.size, n_voxels - at)
+                total[at : at + n] += terms[:n]
+                terms, places = terms[n:], places[n:]
+    total /= math.log(max(2, n_classes))
+    return total.astype(np.float16).reshape(shape, order="F" if kept.fortran else "C")
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:

@@ -1,7 +1,7 @@
 """The probability layer: how sure the network was of one class, as an image below the labels.
 
-Probabilities along the axes of a prediction's layer enter; one layer of the viewer leaves,
-clear where the network was sure that the class is not there. A sibling of `layers`.
+Probabilities along the axes of a prediction's layer enter (or how uncertain the network was);
+one layer of the viewer leaves, clear where they are 0. A sibling of `layers`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Labels
 from napari.utils.colormaps import Colormap, ensure_colormap
 
 from napari_unet_mic.gui import layers
@@ -31,28 +31,22 @@ def probability_layer(viewer: Viewer) -> Image | None:
     return None
 
 
-def class_shown(layer: Layer) -> tuple[int, str]:
-    """Return the class (value, name) whose probability the layer shows."""
-    source = layers.source_of(layer)
-    assert source is not None
-    return source.channel, source.channel_name
-
-
 def show_probability(
     viewer: Viewer, pair: Pair, shares: npt.NDArray[np.floating], value: int, name: str
 ) -> Image:
-    """Show a class's probabilities below a pair: in the layer that is there, or a new one.
+    """Show values of 0 to 1 below a pair: in the layer that is there, or a new one.
 
     Parameters
     ----------
     pair
         Reference and prediction; `shares` lies along the axes of the latter, which places it.
     value, name
-        The class. How somebody chose to draw the layer stays when it is another one.
+        The class and the layer's name. How somebody chose to draw the layer stays when it is
+        another one.
     """
     source = layers.source_of(pair[1])
     options: dict[str, Any] = {place: getattr(pair[1], place) for place in layers.PLACE}
-    options["name"] = f"probability of {name}"
+    options["name"] = name
     mine = layers.Source(
         layers.PROBABILITY,
         source.case if source else "",

@@ -1,9 +1,10 @@
-"""The probability switch: shows how sure the network was of the class that is looked at.
+"""The probability switch: shows how sure the network was of the class that is looked at, or at all.
 
 The chosen pair and the class that is looked at in the tables enter. Where the prediction kept
-its probabilities, those of that class are read in a thread and shown as one layer, which goes
-when the button, the prediction or the case does; whoever deletes the layer switches it off. The
-errors above it are outlines meanwhile.
+its probabilities, those of that class are read in a thread (or, by choice in the View menu, the
+uncertainty: the entropy of all classes) and shown as one layer, which goes when the button, the
+prediction or the case does; whoever deletes the layer switches it off. The errors above it are
+outlines meanwhile.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QPushButton
 
 from napari_unet_mic.errors import Cancelled
-from napari_unet_mic.evaluation.probabilities import probabilities_beside, probability_map
+from napari_unet_mic.evaluation.probabilities import (
+    probabilities_beside,
+    probability_map,
+    uncertainty_map,
+)
 from napari_unet_mic.gui import layers
 from napari_unet_mic.gui import probability_layer as one_layer
 from napari_unet_mic.gui.comparison import name_of
@@ -33,7 +38,12 @@ PROBABILITY = "probability"
 WORDS = (
     "Probability: how sure the network was of a class, bright where it was sure; under the labels "
     "(clearest with F6 and F7), errors as outlines. The true class of what is chosen in the "
-    "tables; where that is background, the predicted one"
+    "tables; where that is background, the predicted one. Uncertainty instead: in the View menu"
+)
+UNCERTAINTY = -1  # in place of a class
+UNCERTAINTY_WORDS = (
+    "How uncertain the network was between its classes: 0 where one has all the probability, 1 "
+    "where all have the same (their entropy)"
 )
 NOT_KEPT = "Not here: no probabilities were kept beside this prediction"
 NOT_IN_3D = "Not in 3-D: go back first (F8)"
@@ -41,7 +51,10 @@ OPTION = "unet-mic predict --probabilities"
 
 
 class Wanted(NamedTuple):
-    """What the layer shows: which prediction's probabilities, from where, of which class."""
+    """What the layer shows: which prediction's probabilities, from where, of which class.
+
+    `value` may be `UNCERTAINTY`.
+    """
 
     prediction: Labels
     file: Path
@@ -59,6 +72,7 @@ class ProbabilitySwitch(QPushButton):
         self._label_file: Path | None = None
         self._file: Path | None = None  # the probabilities beside the label file
         self._class: int | None = None  # what is looked at
+        self.uncertain = False  # whether the uncertainty is shown instead of a class
         self._shown: Wanted | None = None
         self._coming: Wanted | None = None
         self._ticket: Ticket | None = None
@@ -68,7 +82,7 @@ class ProbabilitySwitch(QPushButton):
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._look)
         self.setCheckable(True)
-        self.toggled.connect(self._soon)
+        self.toggled.connect(self._on_toggled)
         modes.changed.connect(self._on_mode_changed)
         app.state.events.comparison.connect(self._soon)
         app.state.events.prediction_layer.connect(self._soon)
@@ -83,6 +97,15 @@ class ProbabilitySwitch(QPushButton):
             self._class = value
             self._soon()
 
+    def choose(self, uncertain: bool) -> None:
+        """Show the uncertainty, or the class that is looked at; what is shown already goes."""
+        if self.isChecked() and self.uncertain == uncertain:
+            self.setChecked(False)
+            return
+        self.uncertain = uncertain
+        self.setChecked(True)
+        self._soon()
+
     @property
     def reason(self) -> str:
         """Why nothing can be shown now, "" when something can."""
@@ -96,6 +119,10 @@ class ProbabilitySwitch(QPushButton):
     def _soon(self, _: Any = None) -> None:
         if not self._app.closed:
             self._timer.start(0)
+
+    def _on_toggled(self, on: bool) -> None:
+        self.uncertain = self.uncertain and on  # the button itself asks for a class
+        self._soon()
 
     def _stop(self) -> None:
         with suppress(RuntimeError):  # Qt may have taken the timer with the window
@@ -137,16 +164,20 @@ class ProbabilitySwitch(QPushButton):
         return Wanted(prediction, self._file, value)
 
     def _value(self) -> int | None:
+        if self.uncertain:
+            return UNCERTAINTY
         comparison = self._app.state.comparison
         values = [one for one in comparison.class_values if one] if comparison else []
         return self._class if self._class in values else next(iter(values), None)
 
     def _name(self, value: int) -> str:
+        if value == UNCERTAINTY:
+            return "uncertainty"
         comparison = self._app.state.comparison
         pairs = (
             zip(comparison.class_values, comparison.class_names, strict=True) if comparison else ()
         )
-        return name_of(value, dict(pairs))
+        return f"probability of {name_of(value, dict(pairs))}"
 
     def _is_of(self, prediction: Labels | None) -> bool:
         return self._shown is not None and self._shown.prediction is prediction
@@ -196,7 +227,7 @@ class ProbabilitySwitch(QPushButton):
             wanted.value,
             source.display,
             topic="probability layer",
-            busy=f"Reading the probability of {self._name(wanted.value)}",
+            busy=f"Reading the {self._name(wanted.value)}",
             stoppable=True,
             on_done=lambda shares: self._on_read(wanted, shares),
             on_error=self._on_not_read,
@@ -243,5 +274,7 @@ class ProbabilitySwitch(QPushButton):
 
 
 def read_shown(file: Path, value: int, display: Display, *, should_stop: Callable[[], bool]) -> Any:
-    """Return the probabilities of a class as `display` shows them; for a thread."""
+    """Return the probabilities of a class, or the uncertainty, as `display` shows them."""
+    if value == UNCERTAINTY:
+        return display.view(uncertainty_map(file, display.array_shape, should_stop=should_stop))
     return display.view(probability_map(file, value, display.array_shape, should_stop=should_stop))

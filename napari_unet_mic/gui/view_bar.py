@@ -20,7 +20,11 @@ from napari_unet_mic.gui.cursor_readout import CursorReadout
 from napari_unet_mic.gui.forms import explained
 from napari_unet_mic.gui.orientation import OrientationMarks, oblique_note
 from napari_unet_mic.gui.orthogonal import NEEDS_3D, OrthogonalViews
-from napari_unet_mic.gui.probability_switch import PROBABILITY, ProbabilitySwitch
+from napari_unet_mic.gui.probability_switch import (
+    PROBABILITY,
+    UNCERTAINTY_WORDS,
+    ProbabilitySwitch,
+)
 from napari_unet_mic.gui.view_icons import view_icon
 from napari_unet_mic.gui.view_modes import ERRORS_ONLY, IN_3D, OVERLAY, SIDE_BY_SIDE, ViewModes
 
@@ -132,11 +136,7 @@ class ViewBar(QWidget):
         action.setCheckable(True)
         action.setChecked(self.orthogonal_shown)
         action.setToolTip(ORTHOGONAL_WORDS)
-        action = menu.addAction("Probability of the chosen class", self.probability.click)
-        action.setCheckable(True)
-        action.setChecked(self.probability.isChecked())
-        action.setEnabled(self.probability.isEnabled())
-        action.setToolTip(self.probability.toolTip())
+        self._offer_probability(menu)
         action = menu.addAction("Letters R L A P S I", lambda: self.marks.switch(not self.marks.on))
         action.setCheckable(True)
         action.setChecked(self.marks.on)
@@ -146,6 +146,18 @@ class ViewBar(QWidget):
             + (f". {note}" if note else "")
         )
         window_menu.fill(menu, self._app)
+
+    def _offer_probability(self, menu: QMenu) -> None:
+        switch = self.probability
+        for title, uncertain, words in (
+            ("Probability of the chosen class", False, switch.toolTip()),
+            ("Uncertainty of the network", True, UNCERTAINTY_WORDS),
+        ):
+            action = menu.addAction(title, partial(switch.choose, uncertain))
+            action.setCheckable(True)
+            action.setChecked(switch.isChecked() and switch.uncertain == uncertain)
+            action.setEnabled(switch.isEnabled())
+            action.setToolTip(words if switch.isEnabled() else switch.toolTip())
 
     # ---- ways of viewing -----------------------------------------------------------------
     def _on_mode_changing(self, coming: str) -> None:

@@ -7,6 +7,7 @@ from napari_unet_mic.evaluation.probabilities import (
     probabilities_at,
     probabilities_beside,
     probability_map,
+    uncertainty_map,
 )
 
 SHAPE = (4, 5, 6)
@@ -98,6 +99,31 @@ def test_one_class_of_an_npy_file_and_an_empty_grid(tmp_path):
     assert np.array_equal(found, SHARES[1].astype(np.float16))
     np.save(tmp_path / "b_probabilities.npy", np.zeros((2, 0, 5, 6), np.float32))
     assert probability_map(tmp_path / "b_probabilities.npy", 1, (0, 5, 6)).shape == (0, 5, 6)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 37, 1 << 20])
+@pytest.mark.parametrize("layout", ["C", "F"])
+def test_uncertainty_is_the_entropy_of_the_classes(tmp_path, monkeypatch, layout, chunk):
+    monkeypatch.setattr(probabilities, "CHUNK_VALUES", chunk)
+    shares = SHARES / SHARES.sum(0)
+    shares[:, 0, 0, 0], shares[:, 0, 0, 1] = (0, 1, 0), 1 / 3
+    compressed(tmp_path / "a.npz", np.asarray(shares, order=layout))
+    found = uncertainty_map(tmp_path / "a.npz", SHAPE)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = -np.nansum(shares * np.log(shares), 0) / np.log(3)
+    assert found.dtype == np.float16
+    assert np.allclose(found, expected, atol=2e-3)
+    assert (found[0, 0, 0], found[0, 0, 1]) == (0, 1)
+
+
+def test_uncertainty_of_an_empty_grid_and_of_what_cannot_be_read(tmp_path):
+    np.save(tmp_path / "b_probabilities.npy", np.zeros((2, 0, 5, 6), np.float32))
+    assert uncertainty_map(tmp_path / "b_probabilities.npy", (0, 5, 6)).shape == (0, 5, 6)
+    compressed(tmp_path / "a.npz", SHARES)
+    with pytest.raises(GridMismatch):
+        uncertainty_map(tmp_path / "a.npz", (4, 6, 5))
+    with pytest.raises(Cancelled):
+        uncertainty_map(tmp_path / "a.npz", SHAPE, should_stop=lambda: True)
 
 
 def test_one_class_that_cannot_be_read_is_refused_in_a_sentence(tmp_path):

@@ -158,6 +158,41 @@ def test_it_follows_what_is_looked_at_in_the_tables(
     shown(app, until, "cancer")
 
 
+def menu_action(panel: InspectorPanel, title: str) -> Any:
+    panel.view_bar.menu.aboutToShow.emit()
+    return next(one for one in panel.view_bar.menu.actions() if one.text() == title)
+
+
+def test_the_menu_shows_the_uncertainty_instead(
+    app: App, opened: Callable[..., InspectorPanel], until: Until
+) -> None:
+    panel, switch = opened("a"), "Uncertainty of the network"
+    menu_action(panel, switch).trigger()
+    until(lambda: probability_layer(app.viewer) is not None)
+    layer = probability_layer(app.viewer)
+    assert layer.name == "uncertainty"
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = -np.nansum(SHARES * np.log(SHARES), 0) / np.log(len(SHARES))
+    assert np.allclose(np.sort(layer.data, axis=None), np.sort(expected, axis=None), atol=3e-3)
+    assert menu_action(panel, switch).isChecked()
+    assert not menu_action(panel, "Probability of the chosen class").isChecked()
+    panel.confusion_view.cell_clicked.emit(2, 1)  # whatever class is looked at
+    QTest.qWait(100)
+    assert probability_layer(app.viewer).name == "uncertainty"
+    assert "uncertainty 0." in describe(app.viewer, app.viewer.dims.point, panel.chosen())
+    menu_action(panel, "Probability of the chosen class").trigger()
+    assert shown(app, until, "cancer") is layer
+    menu_action(panel, switch).trigger()
+    until(lambda: layer.name == "uncertainty")
+    click(panel)
+    until(lambda: probability_layer(app.viewer) is None)
+    assert not menu_action(panel, switch).isChecked()
+    click(panel)  # the button asks for a class
+    shown(app, until, "cancer")
+    menu_action(panel, "Probability of the chosen class").trigger()
+    until(lambda: probability_layer(app.viewer) is None)
+
+
 def test_painting_leaves_it_alone_and_off_takes_it_away(
     app: App, opened: Callable[..., InspectorPanel], until: Until, qtbot: QtBot
 ) -> None:
