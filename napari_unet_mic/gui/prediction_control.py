@@ -8,6 +8,7 @@ handed to the GUI thread in order.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +57,8 @@ class _Task:
     sentences: list[str] = field(default_factory=list)
     newest: PredictionEvent | None = None
     cancelled: bool = False
+    needs: needs.Needs | None = None
+    seconds: Counter[str] = field(default_factory=Counter)  # by stage, of the cases done
 
 
 class PredictionControl:
@@ -77,6 +80,8 @@ class PredictionControl:
         self._worker: PredictionWorker | None = None
         self._task: _Task | None = None
         self._evaluating: Any = None
+        self._needs: tuple[PredictWish, needs.Needs] | None = None
+        self._paces: dict[tuple[Path, str], needs.Pace] = {}  # by model and device
         self.lists = PredictionLists(app, self.panel)
         self.results = PredictionResults(app, self._show_error)
         self._connect()
@@ -111,8 +116,9 @@ class PredictionControl:
 
     # ---- what it will need ---------------------------------------------------------------
     def _ask_needs(self) -> None:
-        """Estimate the memory of what is chosen, in a thread: headers and plans are read."""
+        """Estimate memory and time of what is chosen, in a thread: headers and plans are read."""
         wish, dataset = self.panel.wish, self.app.state.dataset
+        self._needs = None
         if wish is None or self.app.closed:
             self.panel.show_needs("")
             return
@@ -122,24 +128,37 @@ class PredictionControl:
             if isinstance(layer, Image) and layer.ndim == 3:
                 sizes = [needs.ImageSize(tuple(layer.data.shape), tuple(map(float, layer.scale)))]
 
-        def weigh() -> str:
+        def weigh() -> needs.Needs | None:
             own = sizes
             if wish.subject.kind != "layer" and dataset is not None:
                 own = needs.sizes_of_cases(dataset, wish.subject.names)
-            found = needs.needs_of(wish, own)
-            return f"Needs {found}" if found is not None else ""
+            return needs.needs_of(wish, own)
 
         self.app.in_thread(
             weigh,
-            on_done=self.panel.show_needs,
+            on_done=lambda found: self._on_weighed(wish, found),
             on_error=lambda _: self.panel.show_needs(""),  # said when the prediction starts
             topic="prediction needs",
         )
+
+    def _on_weighed(self, wish: PredictWish, found: needs.Needs | None) -> None:
+        self._needs = (wish, found) if found is not None else None
+        pace = self._paces.get((wish.model.folder, wish.device))
+        self.panel.show_needs(found.words(pace) if found is not None else "")
+
+    def _note_pace(self, task: _Task) -> None:
+        """Remember how fast the model went, and say what the same would take now."""
+        if task.needs is not None and task.seconds and not task.failed:
+            wish = task.wish
+            self._paces[wish.model.folder, wish.device] = task.needs.pace(task.seconds)
+            self._weigh.start()
 
     # ---- predicting --------------------------------------------------------------------
     def _on_predict_requested(self, wish: PredictWish) -> None:
         self.panel.show_error("")
         task = _Task(wish, self._out_folder(wish), self.app.state.dataset)
+        if self._needs is not None and self._needs[0] == wish:
+            task.needs = self._needs[1]
         try:
             prepare = self._preparation(task)
         except UNetMicError as error:
@@ -241,6 +260,7 @@ class PredictionControl:
             self.panel.show_progress(" · ".join(task.sentences))
         elif event.kind == "case_done":
             task.done.append(event.case)
+            task.seconds.update(event.seconds)
             if task.wish.subject.kind in ("case", "layer"):
                 self._show_prediction(task, event)
             elif event.message:
@@ -254,6 +274,8 @@ class PredictionControl:
 
     def _on_last_event(self, task: _Task, event: PredictionEvent) -> None:
         done = len(task.done)
+        if event.kind == "done":
+            self._note_pace(task)
         if event.kind == "cancelled" or task.cancelled:
             kept = f"; {done} finished cases stay" if done else ""
             self._finish(f"The prediction was cancelled{kept}")

@@ -17,6 +17,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from napari_unet_mic.inference.windows import window_starts
+
 _SIGMA = 1 / 8  # of the patch
 
 
@@ -94,20 +96,6 @@ class Tiling:
     def __len__(self) -> int:
         """Tiles per slice (2-D) or in all (3-D)."""
         return math.prod(len(axis.starts) for axis in self.axes)
-
-
-def window_starts(size: int, patch: int, step: float = 0.5) -> tuple[int, ...]:
-    """First voxels of the patches along an axis: evenly spread, at most `step` patches apart.
-
-    Notes
-    -----
-    nnU-Net's `compute_steps_for_sliding_window`: 110 voxels with patches of 64 give 0, 23, 46.
-    """
-    n = math.ceil((size - patch) / (patch * step)) + 1
-    if n == 1:
-        return (0,)
-    # halves go to the even neighbour, as numpy rounds
-    return tuple(round((size - patch) / (n - 1) * i) for i in range(n))
 
 
 def gaussian_profile(patch: int) -> NDArray[np.float64]:

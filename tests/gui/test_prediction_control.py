@@ -106,7 +106,9 @@ def test_models_and_subjects_are_listed_when_somebody_looks(control):
     assert [control.panel.subject.itemText(0)] == ["the test set (2 cases)"]
 
 
-def test_memory_is_said_before_the_start(control, dataset, qtbot, tmp_path):
+def test_memory_is_said_before_the_start_and_time_where_it_is_known(
+    control, fake_app, worker, dataset, qtbot, tmp_path
+):
     from napari_unet_mic.planning.fingerprint import extract
     from napari_unet_mic.planning.rules import plan_experiment
 
@@ -118,6 +120,16 @@ def test_memory_is_said_before_the_start(control, dataset, qtbot, tmp_path):
     qtbot.waitUntil(lambda: control.panel.needs.isVisible())
     assert control.panel.needs.text().startswith("Needs about ")
     assert "GB of memory at the peak" in control.panel.needs.text()
+    assert "and about" not in control.panel.needs.text()
+
+    inspected(fake_app)
+    control.panel.predict.click()
+    for case in worker.requests[0].cases:
+        _, reference = load_case(dataset, case.name)
+        write_labels(Path(case.out), reference.array, reference)
+        worker.say("case_done", case=case.name, file=case.out, seconds={"network": 40, "export": 2})
+    worker.say("done")
+    qtbot.waitUntil(lambda: control.panel.needs.text().endswith("and about 1 min 24 s"))
 
 
 def test_the_open_case_becomes_a_layer_in_class_colours(

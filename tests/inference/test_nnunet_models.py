@@ -13,7 +13,7 @@ import pytest
 
 from napari_unet_mic.data.volume import Volume, read_image, read_labels
 from napari_unet_mic.inference.predictor import Prediction, Predictor
-from napari_unet_mic.inference.tiles import window_starts
+from napari_unet_mic.inference.windows import window_starts
 from napari_unet_mic.preprocessing.pipeline import prepare
 
 FOLDER = Path(__file__).with_name("nnunet_models")

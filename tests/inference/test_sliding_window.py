@@ -11,7 +11,7 @@ from torch import nn
 from napari_unet_mic.errors import BadInput, Cancelled
 from napari_unet_mic.inference import memory, sliding_window
 from napari_unet_mic.inference.sliding_window import finished_planes, predict_logits
-from napari_unet_mic.inference.tiles import window_starts
+from napari_unet_mic.inference.windows import window_starts
 
 
 def network_of(ndim: int, n_channels: int = 1, n_classes: int = 3) -> nn.Module:

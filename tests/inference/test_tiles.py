@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from napari_unet_mic.inference.tiles import AxisTiles, Tiling, gaussian_profile, window_starts
+from napari_unet_mic.inference.tiles import AxisTiles, Tiling, gaussian_profile
+from napari_unet_mic.inference.windows import number_of_windows, window_starts
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,9 @@ def test_small_image_is_padded_centred() -> None:
     assert tiling.inner == (slice(0, 3), slice(0, 10))  # the odd voxel comes after
     assert not tiling.is_single
     assert len(tiling) == 3
+
+
+@pytest.mark.parametrize("shape", [(30, 50, 20), (64, 64, 64), (10, 110, 200)])
+def test_the_number_of_windows_is_that_of_the_tiles(shape: tuple[int, int, int]) -> None:
+    assert number_of_windows(shape, (32, 40, 24)) == len(Tiling.of(shape, (32, 40, 24)))
+    assert number_of_windows(shape, (40, 24)) == shape[0] * len(Tiling.of(shape, (40, 24)))
