@@ -46,7 +46,7 @@ from napari_unet_mic.gui.view_bar import ViewBar
 if TYPE_CHECKING:
     from napari_unet_mic.gui.app import App
 
-NOTHING_CHOSEN = "Choose two labels layers"
+NOTHING_CHOSEN = "← choose two", "Choose two labels layers to compare, or open a case"
 VS = "vs: fixed, broken"
 THIS_CASE, ALL_CASES, REFUSED = range(3)
 WIDE = 900  # pixels: narrower than this the header's lines stand above each other
@@ -74,7 +74,7 @@ class InspectorPanel(QWidget):
         app.state.events.surfaces.connect(self._on_surfaces_changed)
         app.state.events.difference.connect(self._on_difference_changed)
         self._bind_keys()
-        self._say(NOTHING_CHOSEN)
+        self._say(*NOTHING_CHOSEN)
         self.suggest_pair()
 
     def _bind_keys(self) -> None:
@@ -270,7 +270,7 @@ class InspectorPanel(QWidget):
         self._refused = False
         try:
             self.comparer.choose(reference, prediction)
-            self._say("" if reference and prediction else NOTHING_CHOSEN)
+            self._say(*("",) if reference and prediction else NOTHING_CHOSEN)
         except UNetMicError as error:
             self._on_compare_failed(error)
         self._show_page()
@@ -319,9 +319,9 @@ class InspectorPanel(QWidget):
         self.choice.choose_second(opened.second)
         self._wanted = opened.cell
 
-    def _say(self, sentence: str) -> None:
+    def _say(self, sentence: str, tip: str = "") -> None:
         self.message.set_whole(sentence)
-        self.message.setToolTip(sentence)
+        self.message.setToolTip(tip or sentence)
 
     # ---- the numbers -----------------------------------------------------------------
     def _on_comparison_changed(self, comparison: Comparison | None) -> None:
