@@ -21,7 +21,7 @@ from napari_unet_mic.gui.late_plots import LatePlots, new_plot, paint_theme
 COLOURS: dict[State, str] = {"found": "#009e73", "missed": "#d55e00", "spurious": "#9a9aa5"}
 SYMBOLS: dict[State, str] = {"found": "o", "missed": "o", "spurious": "t1"}
 BELOW = -0.13  # where spurious lesions lie
-NEARLY_ALL = 0.7  # recall from which its number is written inside the bar
+TOP = 1.3  # of the plot: the numbers stand above every mark
 TIP = (
     "Every lesion of every case: its size against its IoU. Missed ones lie on the zero line, "
     "spurious ones below. The bars are the recall: how many lesions of a size were found. Click a "
@@ -63,9 +63,10 @@ class LesionScatter(LatePlots):
         plot.getAxis("bottom").setHeight(32)
         plot.setLabel("bottom", "size of a lesion, ml")
         left = plot.getAxis("left")
-        left.setWidth(52)
+        left.setWidth(64)
+        left.setStyle(hideOverlappingLabels=False)  # "spurious" stands in the corner
         left.setTicks([[(0, "0"), (0.5, "0.5"), (1, "IoU 1"), (BELOW, "spurious")]])
-        plot.setYRange(BELOW - 0.07, 1.2, padding=0)
+        plot.setYRange(BELOW - 0.09, TOP, padding=0)
         plot.setMouseEnabled(y=False)
         self._layout.addWidget(plot)
         self._draw()
@@ -109,13 +110,10 @@ class LesionScatter(LatePlots):
             bar = pyqtgraph.BarGraphItem(
                 x=[middle], height=[recall], width=wide, brush=fill, pen=pyqtgraph.mkPen(fill)
             )
-            below_the_top = 0.0 if recall > NEARLY_ALL else 1.0  # above it there is no room
             words = pyqtgraph.TextItem(
-                f"{one.found[self._match]}/{one.lesions}",
-                color=self._theme[0],
-                anchor=(0.5, below_the_top),
+                f"{one.found[self._match]}/{one.lesions}", color=self._theme[0], anchor=(0.5, 0.1)
             )
-            words.setPos(middle, max(recall, 0.0))
+            words.setPos(middle, TOP)
             plot.addItem(bar)
             plot.addItem(words)
 
