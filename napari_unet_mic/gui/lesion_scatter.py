@@ -20,7 +20,7 @@ from napari_unet_mic.gui.late_plots import LatePlots, new_plot, paint_theme
 
 COLOURS: dict[State, str] = {"found": "#009e73", "missed": "#d55e00", "spurious": "#9a9aa5"}
 SYMBOLS: dict[State, str] = {"found": "o", "missed": "o", "spurious": "t1"}
-BELOW = -0.13  # where spurious lesions lie
+BELOW = -0.22  # where spurious lesions lie
 TOP = 1.3  # of the plot: the numbers stand above every mark
 TIP = (
     "Every lesion of every case: its size against its IoU. Missed ones lie on the zero line, "
@@ -64,9 +64,8 @@ class LesionScatter(LatePlots):
         plot.setLabel("bottom", "size of a lesion, ml")
         left = plot.getAxis("left")
         left.setWidth(64)
-        left.setStyle(hideOverlappingLabels=False)  # "spurious" stands in the corner
         left.setTicks([[(0, "0"), (0.5, "0.5"), (1, "IoU 1"), (BELOW, "spurious")]])
-        plot.setYRange(BELOW - 0.09, TOP, padding=0)
+        plot.setYRange(BELOW - 0.14, TOP, padding=0)  # room for the name of that line
         plot.setMouseEnabled(y=False)
         self._layout.addWidget(plot)
         self._draw()

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from napari_unet_mic.evaluation.gathering import Gathered
     from napari_unet_mic.evaluation.lesion import Judged
     from napari_unet_mic.evaluation.lesion_difference import LesionChange
+    from napari_unet_mic.evaluation.lesion_figures import LesionFigures
     from napari_unet_mic.evaluation.lesions_between import LesionsBetween
+    from napari_unet_mic.evaluation.results import Evaluation
     from napari_unet_mic.gui.app import App, Ticket
     from napari_unet_mic.gui.lesions_work import ClassLesions
 
@@ -69,6 +71,7 @@ class LesionsPage(QWidget):
         self.between: LesionsBetween | None = None
         self._asked: Any = None  # what `between` answers, or will
         self._counting: Ticket | None = None
+        self._counted: tuple[Evaluation, LesionFigures] | None = None  # what is shown
         self._labels: Mapping[str, Path] = {}
         self.shown: list[tuple[str, Judged]] = []
         self.title = ElidedLabel(NOTHING)
@@ -226,13 +229,17 @@ class LesionsPage(QWidget):
         evaluation = self._gathered.evaluation if self._gathered is not None else None
         question = evaluation.lesions if evaluation is not None else None
         value, match = self.choice.currentData(), self.criterion
+        if self._counting is not None:
+            self._counting.stale = True
         if evaluation is None or question is None or not value:
-            if self._counting is not None:
-                self._counting.stale = True
-            self.shown = []
+            self._counted, self.shown = None, []
             self.scatter.show_lesions([], (), match)
             self.model.set_rows([], [])
             self.title.set_whole(NOT_COUNTED if evaluation is not None else NOTHING)
+            return
+        of, figures = self._counted or (None, None)
+        if figures and of is evaluation and (figures.value, figures.match) == (value, match):
+            self._say_counts(figures)
             return
         self.title.set_whole(f"Lesions {MEASURING}")
         self._counting = self._app.in_thread(
@@ -242,23 +249,24 @@ class LesionsPage(QWidget):
             value,
             match,
             topic="lesions of a class",
-            on_done=self._on_class_counted,
+            on_done=lambda found: self._on_class_counted(evaluation, found),
         )
 
-    def _on_class_counted(self, found: ClassLesions) -> None:
-        if self._sees_changes:
-            return
-        figures = found.figures
+    def _on_class_counted(self, evaluation: Evaluation, found: ClassLesions) -> None:
+        self._counted = (evaluation, found.figures)
+        self.shown = list(found.listed)
+        self.scatter.show_lesions(self.shown, found.bins, found.figures.match)
+        show_cases(self.model, self.shown)
+        if not self._sees_changes:
+            self._say_counts(found.figures)
+            self.counted.emit()
+
+    def _say_counts(self, figures: LesionFigures) -> None:
         share, rate = figures.sensitivity, figures.false_positives_per_case
-        words = figures.words
         details = f"; sensitivity {share:.2f}" if share is not None else ""
         details += f"; {rate:.2f} false positives per case" if rate is not None else ""
-        self.title.set_whole(words)
-        self.title.setToolTip(words + details)
-        self.shown = list(found.listed)
-        self.scatter.show_lesions(self.shown, found.bins, figures.match)
-        show_cases(self.model, self.shown)
-        self.counted.emit()
+        self.title.set_whole(figures.words)
+        self.title.setToolTip(figures.words + details)
 
     # ---- what a second evaluation changed --------------------------------------------
     def _show_changes(self) -> None:

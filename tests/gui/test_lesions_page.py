@@ -68,7 +68,7 @@ def test_from_the_file_to_the_voxel(
         ("good", "found"),
     ]
     marks = page.scatter.marks.points()
-    assert [mark.pos().y() for mark in marks] == [0.0, pytest.approx(-0.13), 1.0]
+    assert [mark.pos().y() for mark in marks] == [0.0, pytest.approx(-0.22), 1.0]
     plot = page.scatter._plots["sizes"]
     where = plot.mapFromScene(plot.plotItem.vb.mapViewToScene(marks[1].pos()))
     at = where if isinstance(where, QPoint) else where.toPoint()
@@ -180,5 +180,9 @@ def test_of_two_quick_choices_the_last_one_is_shown(
     assert page.title.whole == "Lesions …"
     until(lambda: page.title.whole == figures_of(cases, 2, page.criterion).words)
     asked = page.shown
+    page.match.setCurrentIndex(0)  # and back before it is counted
+    page.match.setCurrentIndex(page.match.findData("0.5"))
+    assert page.title.whole == figures_of(cases, 2, "0.5").words
     QTest.qWait(200)
     assert page.shown is asked
+    assert page.title.whole == figures_of(cases, 2, "0.5").words
