@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from napari_unet_mic.gui.app import App, Ticket
     from napari_unet_mic.gui.lesions_work import ClassLesions
 
-NOTHING = "Lesions"
-NOT_COUNTED = "Lesions: not looked for in this evaluation"
+NOTHING, NOT_COUNTED = "Lesions", "Lesions: not looked for in this evaluation"
 PLOT, LIST, CHANGES = range(3)
 VIEWS = ("plot", "list")
 CHANGE_VIEWS = {
