@@ -48,7 +48,8 @@ def test_panel_file_and_command_agree_on_planted_tumours(
         spurious = sum(one.kept > 0 and not meets(match, one.iou) for one in expected)
         spurious += len(planted.MADE_UP)
         counts = (found, len(expected) - found, spurious)
-        assert page.title.whole == "{} found · {} missed · {} spurious".format(*counts)
+        said = "{} found · {} missed · {} spurious".format(*counts)
+        until(lambda said=said: page.title.whole == said)
         line = [*MATCHES[match].split(), *map(str, counts)]
         assert line in [row[: len(line)] for row in printed]
         states = [one.state for _, one in page.shown]
@@ -72,4 +73,5 @@ def test_what_predict_wrote_opens_with_its_lesions(app: App, until: Until, tmp_p
     )
     figures = figures_of(lesions_by_case(found).values(), 2, "any")
     assert min(figures.found, figures.missed, figures.spurious) > 0
-    assert opened(app, until, tmp_path / "e").title.whole == figures.words
+    page = opened(app, until, tmp_path / "e")
+    until(lambda: page.title.whole == figures.words)

@@ -118,7 +118,8 @@ def its_evaluations_open_with_their_lesions(app, row, status, wait):
         assert (folder / "lesions.csv").is_file()
         lesions = lesions_by_case(read_evaluation(folder)).values()
         assert any(one.source == "reference" for case in lesions for one in case)
-        assert page.title.whole == figures_of(lesions, 2, "any").words
+        said = figures_of(lesions, 2, "any").words
+        wait(lambda said=said: page.title.whole == said)
         assert not page.count.isVisibleTo(page)  # nothing is left to be looked for
         app.panel("inspector").cases.open(test)
 
