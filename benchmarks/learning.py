@@ -7,7 +7,7 @@
 once for every seed, with the plan's own patch and batch, and validate the whole fold, mirrored.
 nnU-Net's trainer runs as it is; both are looked at every 25 iterations (pseudo Dice of ten
 validation batches; the clock stands still). They may share a machine, since seeds alone decide.
-``speed`` needs an idle one: a dozen whole iterations of both commands, one after the other, with
+``speed`` needs an idle one: two dozen whole iterations of both commands, one after the other, with
 nnU-Net's own number of workers. ``table`` prints the rows for RESULTS.md and draws learning.svg,
 its wall time being iterations times the seconds of ``speed``. A second call does what is missing.
 """
@@ -23,7 +23,7 @@ from typing import Any
 
 from nnunet_environment import nnunet_python
 
-ITERATIONS, EVERY, LOOKS, TIMED = 250, 25, 10, 12
+ITERATIONS, EVERY, LOOKS, TIMED = 250, 25, 10, 24
 PARTS = ("ours", "nnunet", "speed", "table")
 SIDES = {"ours": "napari-unet-mic", "nnunet": "nnU-Net"}
 COLOURS = {"ours": "#0072b2", "nnunet": "#d55e00"}
@@ -129,7 +129,8 @@ def raw_folder(options: argparse.Namespace) -> Path:
 def speed(options: argparse.Namespace) -> dict[str, float]:
     """Return seconds per whole iteration of both, on this machine now; kept as speed.json.
 
-    Neither's first iterations count, in which memory is asked for and workers start.
+    Neither's first iterations count, in which memory is asked for and workers fill their queues:
+    of ours the first epoch, of nnU-Net's its first third.
     """
     words = f"--epochs 2 --iterations-per-epoch {TIMED} --validation-iterations 1"
     train(options, "speed", words.split())
@@ -142,7 +143,7 @@ def speed(options: argparse.Namespace) -> dict[str, float]:
     epochs = events_of(options.work / "workspace" / "runs" / "speed", "EpochFinished")
     first, both = (row["seconds_per_iteration"] for row in epochs)  # means of all until then
     theirs = [row["seconds"] for row in rows_of(options.work / "nnunet-speed.jsonl")]
-    found = {"ours": 2 * both - first, "nnunet": statistics.mean(theirs[1:])}
+    found = {"ours": 2 * both - first, "nnunet": statistics.mean(theirs[TIMED // 3 :])}
     (options.work / "speed.json").write_text(json.dumps(found))
     return found
 
