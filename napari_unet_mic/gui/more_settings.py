@@ -78,9 +78,9 @@ class MoreSettings(QWidget):
         self.recipe.clicked.connect(lambda: self.apply(values_of(USUAL)))
         self.small_lesions = explained(
             QPushButton("small lesions"),
-            "Fill in what helps small lesions: patches are centred on lesions, each lesion as "
+            "Look at small lesions more often: patches are centred on lesions, each lesion as "
             "often as every other however small it is, and more of every batch holds one. You "
-            "see every field it changes",
+            "see every field it changes; compare with nnU-Net's recipe, it is no sure gain",
         )
         self.small_lesions.clicked.connect(self.small_lesions_wanted)
 
