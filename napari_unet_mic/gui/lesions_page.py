@@ -38,11 +38,7 @@ if TYPE_CHECKING:
 NOTHING, NOT_COUNTED = "Lesions", "Lesions: not looked for in this evaluation"
 PLOT, LIST, CHANGES = range(3)
 VIEWS = ("plot", "list")
-CHANGE_VIEWS = {
-    "gained, lost": ("gained", "lost"),
-    "gained": ("gained",),
-    "lost": ("lost",),
-}
+CHANGE_VIEWS = {"gained, lost": ("gained", "lost"), "gained": ("gained",), "lost": ("lost",)}
 """Views that a second evaluation adds, and the changes that each lists."""
 ALL_CLASSES = "all classes"
 WIDTH, WIDTH_CHANGES = 76, 124  # of the box with the views: the counts beside it need the room
@@ -230,13 +226,14 @@ class LesionsPage(QWidget):
         value, match = self.choice.currentData(), self.criterion
         if self._counting is not None:
             self._counting.stale = True
-        if evaluation is None or question is None or not value:
+        of, figures = self._counted or (None, None)
+        if of is not evaluation or not value:  # nothing of another evaluation stays in sight
             self._counted, self.shown = None, []
             self.scatter.show_lesions([], (), match)
             self.model.set_rows([], [])
+        if evaluation is None or question is None or not value:
             self.title.set_whole(NOT_COUNTED if evaluation is not None else NOTHING)
             return
-        of, figures = self._counted or (None, None)
         if figures and of is evaluation and (figures.value, figures.match) == (value, match):
             self._say_counts(figures)
             return

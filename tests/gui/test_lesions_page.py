@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +144,6 @@ def test_copied_tables_say_what_the_command_says(
 def test_without_lesions_csv_a_button_finds_them(
     app: App, until: Until, evaluation: Evaluation, tmp_path: Path
 ) -> None:
-    from dataclasses import replace
-
     bare = tuple(replace(case, lesions=None) for case in evaluation.cases)
     replace(evaluation, cases=bare, lesions=None).write(tmp_path / "e")
     assert not (tmp_path / "e" / "lesions.csv").exists()
@@ -152,6 +151,7 @@ def test_without_lesions_csv_a_button_finds_them(
     page = panel.cases.lesions
     assert page.count.isVisibleTo(page)
     assert "not looked for" in page.title.whole
+    assert page.shown == []
     page.count.click()
     until(lambda: page.title.whole.startswith("1 found · 1 missed · 1 spurious"))
     assert not page.count.isVisibleTo(page)
@@ -186,3 +186,15 @@ def test_of_two_quick_choices_the_last_one_is_shown(
     QTest.qWait(200)
     assert page.shown is asked
     assert page.title.whole == figures_of(cases, 2, "0.5").words
+
+
+def test_nothing_of_another_evaluation_stays_in_sight_while_it_is_counted(
+    app: App, until: Until, evaluation: Evaluation, tmp_path: Path
+) -> None:
+    evaluation.write(tmp_path / "e")
+    panel = opened(app, until, tmp_path / "e")
+    page = panel.cases.lesions
+    until(lambda: page.model.rowCount() == 3)
+    page.show_gathered(replace(page._gathered, evaluation=replace(evaluation)), {})
+    assert (page.model.rowCount(), page.shown, page.title.whole) == (0, [], "Lesions …")
+    until(lambda: page.model.rowCount() == 3)
